@@ -1,0 +1,12 @@
+//! What flows through hoga: markets, numbers, times, JSON tokens and faults. No I/O, no clock of its own, no `async`.
+//!
+//! Every room may use this crate; it uses none of them.
+
+pub mod fault;
+pub mod json;
+pub mod market;
+pub mod number;
+pub mod time;
+
+pub use fault::{Fault, Faulty};
+pub use market::{Market, MarketInfo, StreamKind};
