@@ -1,1 +1,31 @@
-//! placeholder
+//! Paimon tables with a live tail: rows are visible to queries the moment they are appended, and durable once committed.
+//!
+//! In: sealed Arrow batches from the engine. Out: views (committed snapshot ∪ rows not yet committed, each exactly once).
+//! State: a local warehouse directory, and the tail in memory, which the log can rebuild.
+//! Not here: offsets and checkpoints (engine), SQL and table providers (engine), compaction and expiry (a later issue).
+//! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
+
+mod catalog;
+mod commit;
+mod error;
+mod filter;
+mod live;
+mod lock;
+mod paimon_schema;
+mod prepare;
+mod scan;
+mod spec;
+mod sync;
+mod tail;
+
+pub use catalog::{Lake, LakeOptions};
+pub use commit::{CommitDecision, Committed, decide};
+pub use error::{LakeError, Result};
+pub use filter::{Filter, FilterOperator};
+pub use live::{LiveTable, LiveTableOptions, Sealed, TableStatus};
+pub use prepare::Prepared;
+pub use scan::{BatchStream, ScanPlan, ScanRequest, View};
+pub use spec::TableSpec;
+
+#[cfg(test)]
+mod tests;

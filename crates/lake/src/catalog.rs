@@ -1,0 +1,142 @@
+//! A warehouse directory: its databases, its tables, and the lock that makes us its only committer.
+
+use crate::error::{LakeError, Result};
+use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
+use crate::lock::WarehouseLock;
+use crate::paimon_schema::{check_same, creation_schema};
+use crate::spec::TableSpec;
+use paimon::catalog::Identifier;
+use paimon::{Catalog, CatalogOptions, FileSystemCatalog, Options, Table};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, Clone)]
+pub struct LakeOptions {
+    /// Absolute; created if absent.
+    pub warehouse: PathBuf,
+    /// Names our commits in every snapshot, and must stay the same across restarts: it is how a commit is recognised.
+    pub commit_user: String,
+}
+
+/// An open warehouse. While it, or a table of it, is alive, no other process can open it for commits.
+#[derive(Debug)]
+pub struct Lake {
+    catalog: FileSystemCatalog,
+    options: LakeOptions,
+    lock: Arc<WarehouseLock>,
+    /// One [`LiveTable`] for a table: two would each hold half of its tail.
+    tables: tokio::sync::Mutex<HashMap<String, Arc<LiveTable>>>,
+}
+
+impl Lake {
+    /// Creates the directory if need be and locks it. Fails at once if another process has it.
+    pub fn open(options: LakeOptions) -> Result<Lake> {
+        let invalid =
+            |reason: &str| LakeError::Warehouse { path: options.warehouse.clone(), reason: reason.to_owned() };
+        let Some(warehouse) = options.warehouse.to_str() else {
+            return Err(invalid("is not a path in UTF-8; choose another directory"));
+        };
+        if !options.warehouse.is_absolute() {
+            return Err(invalid("is not an absolute path"));
+        }
+        let user = options.commit_user.as_str();
+        if user.is_empty() || !user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            return Err(invalid("needs a commit user of letters, digits, '-' and '_'"));
+        }
+        std::fs::create_dir_all(&options.warehouse)
+            .map_err(LakeError::io("create the warehouse", &options.warehouse))?;
+        let lock = Arc::new(WarehouseLock::acquire(&options.warehouse)?);
+        let mut catalog_options = Options::new();
+        catalog_options.set(CatalogOptions::WAREHOUSE, warehouse);
+        let catalog = FileSystemCatalog::new(catalog_options).map_err(LakeError::paimon("*", "open the warehouse"))?;
+        Ok(Lake { catalog, options, lock, tables: tokio::sync::Mutex::default() })
+    }
+
+    pub fn warehouse(&self) -> &Path {
+        &self.options.warehouse
+    }
+
+    /// Creates the database if it does not exist.
+    pub async fn ensure_database(&self, database: &str) -> Result<()> {
+        self.catalog
+            .create_database(database, true, HashMap::new())
+            .await
+            .map_err(LakeError::paimon(database, "create the database"))
+    }
+
+    /// The table, created if it does not exist, and otherwise compared with what is declared: a column that differs is
+    /// an error that names it with both types. Opened at its latest snapshot, with an empty tail. Asking again for a
+    /// table that is open gives the same one.
+    pub async fn ensure_table(&self, spec: &TableSpec, settings: LiveTableOptions) -> Result<Arc<LiveTable>> {
+        spec.validate()?;
+        let name = spec.full_name();
+        let mut tables = self.tables.lock().await;
+        if let Some(open) = tables.get(&name) {
+            if open.schema() != &spec.schema {
+                return Err(LakeError::InvalidSpec { table: name, reason: "it is open with other columns".to_owned() });
+            }
+            return Ok(open.clone());
+        }
+        let creation = creation_schema(spec)?;
+        self.ensure_database(&spec.database).await?;
+        let identifier = Identifier::new(&spec.database, &spec.table);
+        self.catalog
+            .create_table(&identifier, creation, true)
+            .await
+            .map_err(LakeError::paimon(&name, "create the table"))?;
+        let table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
+        check_same(spec, table.schema())?;
+        let directory = self.table_directory(&table);
+        drop_stale_hint(&directory)?;
+        let latest = table
+            .snapshot_manager()
+            .get_latest_snapshot()
+            .await
+            .map_err(LakeError::paimon(&name, "read the latest snapshot"))?;
+        let live = Arc::new(LiveTable::new(
+            TableIdentity { name: name.clone(), schema: spec.schema.clone() },
+            table,
+            directory,
+            latest,
+            settings,
+            &self.options.commit_user,
+            self.lock.clone(),
+        )?);
+        tables.insert(name, live.clone());
+        Ok(live)
+    }
+
+    /// Names of the databases.
+    pub async fn list_databases(&self) -> Result<Vec<String>> {
+        self.catalog.list_databases().await.map_err(LakeError::paimon("*", "list databases"))
+    }
+
+    /// Names of the tables in a database, whoever made them.
+    pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
+        self.catalog.list_tables(database).await.map_err(LakeError::paimon(database, "list tables"))
+    }
+
+    fn table_directory(&self, table: &Table) -> PathBuf {
+        let location = table.location();
+        PathBuf::from(location.strip_prefix("file:").unwrap_or(location))
+    }
+}
+
+/// `LATEST` names the newest snapshot and is written after it. A power cut can keep the one and lose the other, and the
+/// reader would then look for a snapshot that is not there; without the hint it lists the directory.
+fn drop_stale_hint(directory: &Path) -> Result<()> {
+    let snapshots = directory.join("snapshot");
+    let hint = snapshots.join("LATEST");
+    let text = match std::fs::read_to_string(&hint) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(LakeError::io("read the snapshot hint", &hint)(error)),
+    };
+    let Ok(id) = text.trim().parse::<i64>() else { return Ok(()) }; // unreadable hints are ignored by the reader
+    if snapshots.join(format!("snapshot-{id}")).exists() {
+        return Ok(());
+    }
+    tracing::warn!(hint = %hint.display(), snapshot = id, "the snapshot hint names a snapshot that does not exist; removing the hint");
+    std::fs::remove_file(&hint).map_err(LakeError::io("remove the snapshot hint", &hint))
+}

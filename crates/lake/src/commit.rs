@@ -1,0 +1,228 @@
+//! The commit: prepared files become a snapshot, once, however often it is tried. A pure decision and the act beside it.
+
+use crate::error::{LakeError, Result};
+use crate::prepare::{Prepared, data_files};
+use crate::sync::sync_directory;
+use paimon::spec::{Manifest, ManifestList, Snapshot};
+use paimon::{CommitMessage, Table};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// How many snapshots are looked at, from the latest backwards, for the last one of our commit user. One committer per
+/// table makes it the first; other engines may have compacted in between.
+const LOOKBACK_SNAPSHOTS_MAX: usize = 10_000;
+
+/// What to do about a commit, given the highest identifier our commit user has in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitDecision {
+    /// It has not happened: publish a snapshot.
+    Commit,
+    /// It is our latest commit: nothing to do (once the files are seen to be the same ones).
+    AlreadyCommitted,
+    /// Later commits have happened. It is done if a snapshot with exactly this identifier exists; otherwise the
+    /// checkpoint is older than the table, and committing now would put rows in twice.
+    Passed { latest: i64 },
+}
+
+/// Decides from the two numbers alone. Identifiers of one commit user rise, and empty checkpoints leave gaps.
+pub fn decide(latest_of_user: Option<i64>, wanted: i64) -> CommitDecision {
+    match latest_of_user {
+        Some(latest) if latest == wanted => CommitDecision::AlreadyCommitted,
+        Some(latest) if latest > wanted => CommitDecision::Passed { latest },
+        Some(_) | None => CommitDecision::Commit,
+    }
+}
+
+/// A commit that is in the table.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    pub identifier: i64,
+    /// None if there was nothing to commit: an empty commit leaves no snapshot.
+    pub snapshot_id: Option<i64>,
+    /// True if an earlier attempt had already done it.
+    pub was_committed: bool,
+    pub(crate) table: String,
+    pub(crate) rows: u64,
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// Publishes snapshots of one table, one at a time.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(crate) name: String,
+    pub(crate) table: Table,
+    pub(crate) directory: PathBuf,
+    pub(crate) commit_user: String,
+    /// The warehouse lock keeps other processes out, this one keeps our own tasks apart.
+    pub(crate) one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+impl Committer {
+    /// Makes the prepared rows part of the table. Idempotent: the same `Prepared` again changes nothing.
+    ///
+    /// When it returns, the rows survive a killed process and a power cut (snapshot, manifests and their directory
+    /// entries are synced; data files were by `prepare`). If the process dies one line earlier (or this returns an
+    /// error), the snapshot may or may not exist: call it again with the same `Prepared`, and it is there exactly once.
+    /// Files are never deleted here, since a failed answer does not mean a failed commit.
+    pub(crate) async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
+        let _turn = self.one_at_a_time.lock().await;
+        let invalid = |reason: &str| LakeError::Prepared {
+            table: self.name.clone(),
+            identifier: prepared.identifier,
+            reason: reason.to_owned(),
+        };
+        if prepared.table != self.name {
+            return Err(invalid(&format!("it was prepared for table \"{}\"", prepared.table)));
+        }
+        let committed = |snapshot: Option<Snapshot>, was_committed| Committed {
+            identifier: prepared.identifier,
+            snapshot_id: snapshot.as_ref().map(Snapshot::id),
+            was_committed,
+            table: self.name.clone(),
+            rows: prepared.rows,
+            snapshot,
+        };
+        let messages = prepared.decode()?;
+        if messages.is_empty() {
+            return Ok(committed(None, false));
+        }
+        let history = self.history(prepared.identifier).await?;
+        let latest_of_user = history.latest_of_user.as_ref().map(Snapshot::commit_identifier);
+        let snapshot = match (decide(latest_of_user, prepared.identifier), history.wanted) {
+            (CommitDecision::AlreadyCommitted | CommitDecision::Passed { .. }, Some(snapshot)) => {
+                self.check_same_files(&snapshot, &messages, prepared.identifier).await?;
+                self.sync_metadata().await?;
+                return Ok(committed(Some(snapshot), true));
+            }
+            (CommitDecision::Passed { latest }, None) => {
+                return Err(LakeError::IdentifierPassed {
+                    table: self.name.clone(),
+                    identifier: prepared.identifier,
+                    latest,
+                });
+            }
+            (CommitDecision::Commit | CommitDecision::AlreadyCommitted, _) => {
+                self.publish(messages, prepared).await?;
+                self.history(prepared.identifier).await?.wanted
+            }
+        };
+        let snapshot = snapshot.ok_or_else(|| invalid("the snapshot just published is not in the table"))?;
+        self.sync_metadata().await?;
+        Ok(committed(Some(snapshot), false))
+    }
+
+    async fn publish(&self, messages: Vec<CommitMessage>, prepared: &Prepared) -> Result<()> {
+        let failed = || LakeError::paimon(&self.name, "commit");
+        let builder = self.table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
+        let commit = builder.try_new_commit().map_err(failed())?;
+        if prepared.written_here {
+            Box::pin(commit.commit_with_identifier(messages, prepared.identifier)).await.map_err(failed())
+        } else {
+            // Out of a checkpoint: also looks whether the files are still there, and reads every manifest for it.
+            Box::pin(commit.filter_and_commit_with_identifier(messages, prepared.identifier)).await.map_err(failed())
+        }
+    }
+
+    /// Our latest snapshot, and the one with the wanted identifier.
+    async fn history(&self, wanted: i64) -> Result<History> {
+        let failed = || LakeError::paimon(&self.name, "read snapshots");
+        let manager = self.table.snapshot_manager();
+        let mut history = History::default();
+        let Some(latest) = manager.get_latest_snapshot().await.map_err(failed())? else { return Ok(history) };
+        if history.look_at(&latest, &self.commit_user, wanted) {
+            return Ok(history);
+        }
+        let ids = manager.list_all_ids().await.map_err(failed())?;
+        for (searched, id) in ids.into_iter().rev().filter(|id| *id < latest.id()).enumerate() {
+            if searched >= LOOKBACK_SNAPSHOTS_MAX {
+                return Err(LakeError::HistoryTooLong {
+                    table: self.name.clone(),
+                    commit_user: self.commit_user.clone(),
+                    identifier: wanted,
+                    searched,
+                });
+            }
+            let snapshot = match manager.get_snapshot(id).await {
+                Err(paimon::Error::SnapshotNotExist { .. }) => continue, // expired since it was listed
+                snapshot => snapshot.map_err(failed())?,
+            };
+            if history.look_at(&snapshot, &self.commit_user, wanted) {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    /// The highest identifier our commit user has in the table.
+    pub(crate) async fn latest_identifier(&self) -> Result<Option<i64>> {
+        let history = self.history(i64::MAX).await?;
+        Ok(history.latest_of_user.as_ref().map(Snapshot::commit_identifier))
+    }
+
+    /// Two histories that number their checkpoints alike must not be taken for one: that would lose rows silently.
+    async fn check_same_files(&self, snapshot: &Snapshot, messages: &[CommitMessage], identifier: i64) -> Result<()> {
+        let failed = || LakeError::paimon(&self.name, "read the manifest of an earlier commit");
+        let manager = self.table.snapshot_manager();
+        let (file_io, list) = (self.table.file_io(), manager.manifest_path(snapshot.delta_manifest_list()));
+        let mut there = BTreeSet::new();
+        for manifest in ManifestList::read(file_io, &list).await.map_err(failed())? {
+            let path = manager.manifest_path(manifest.file_name());
+            for entry in Manifest::read(file_io, &path).await.map_err(failed())? {
+                there.insert(entry.file().file_name.clone()); // our commits only add files
+            }
+        }
+        let wanted: BTreeSet<String> = data_files(messages).into_iter().map(|(_, name)| name).collect();
+        if wanted == there {
+            return Ok(());
+        }
+        Err(LakeError::IdentifierReused { table: self.name.clone(), identifier, snapshot_id: snapshot.id() })
+    }
+
+    async fn sync_metadata(&self) -> Result<()> {
+        let directory = self.directory.clone();
+        tokio::task::spawn_blocking(move || {
+            sync_directory(&directory.join("manifest"))?;
+            sync_directory(&directory.join("snapshot"))
+        })
+        .await
+        .map_err(LakeError::worker(&self.name, "sync directories"))?
+    }
+}
+
+#[derive(Debug, Default)]
+struct History {
+    latest_of_user: Option<Snapshot>,
+    wanted: Option<Snapshot>,
+}
+
+impl History {
+    /// Takes the next older snapshot; true when older ones cannot change the answer.
+    fn look_at(&mut self, snapshot: &Snapshot, commit_user: &str, wanted: i64) -> bool {
+        if snapshot.commit_user() != commit_user {
+            return false;
+        }
+        self.latest_of_user.get_or_insert_with(|| snapshot.clone());
+        if snapshot.commit_identifier() == wanted {
+            self.wanted = Some(snapshot.clone());
+        }
+        snapshot.commit_identifier() <= wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions() {
+        for (latest, wanted, expected) in [
+            (None, 1, CommitDecision::Commit),
+            (Some(6), 7, CommitDecision::Commit),
+            (Some(3), 7, CommitDecision::Commit), // 4, 5 and 6 were empty
+            (Some(7), 7, CommitDecision::AlreadyCommitted),
+            (Some(9), 7, CommitDecision::Passed { latest: 9 }),
+        ] {
+            assert_eq!(decide(latest, wanted), expected, "latest {latest:?}, wanted {wanted}");
+        }
+    }
+}

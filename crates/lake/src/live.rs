@@ -1,0 +1,388 @@
+//! A table whose newest rows are in memory: appended, sealed, prepared, committed, published.
+//!
+//! One [`State`] holds everything a query can see. It is replaced as a whole under a short lock, so a view is one pointer
+//! and the switch from "in the tail" to "in snapshot N" is atomic: no row is missing, none is there twice.
+
+use crate::commit::{Committed, Committer};
+use crate::error::{LakeError, Result};
+use crate::lock::WarehouseLock;
+use crate::prepare::{FileWriter, Prepared};
+use crate::scan::{Pinned, View};
+use crate::tail::{Tail, TailBatch};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use paimon::Table;
+use paimon::spec::Snapshot;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+
+/// Settings of one table's tail.
+#[derive(Debug, Clone)]
+pub struct LiveTableOptions {
+    /// Columns that each commit's rows are sorted by, most significant first (the market, then the time), so that
+    /// statistics of files and pages tell queries what to skip. Empty: arrival order.
+    pub sort_columns: Vec<String>,
+    /// Batches a slow subscriber may lag behind before it loses the oldest (and is told so).
+    pub subscriber_batches_max: usize,
+}
+
+impl Default for LiveTableOptions {
+    fn default() -> Self {
+        LiveTableOptions { sort_columns: Vec::new(), subscriber_batches_max: 1_024 }
+    }
+}
+
+/// A table's name and columns.
+#[derive(Debug)]
+pub(crate) struct TableIdentity {
+    pub(crate) name: String,
+    pub(crate) schema: SchemaRef,
+}
+
+/// What queries see. Immutable once built.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) pinned: Option<Arc<Pinned>>,
+    sealed: Vec<Arc<SealedPart>>,
+    open: Vec<Arc<TailBatch>>,
+    open_rows: u64,
+    open_bytes: u64,
+}
+
+impl State {
+    pub(crate) fn tail(&self) -> impl Iterator<Item = &Arc<TailBatch>> {
+        self.sealed.iter().flat_map(|part| &part.batches).chain(&self.open)
+    }
+
+    pub(crate) fn tail_rows(&self) -> u64 {
+        self.sealed.iter().map(|part| part.rows).sum::<u64>() + self.open_rows
+    }
+
+    fn tail_bytes(&self) -> u64 {
+        self.sealed.iter().map(|part| part.bytes).sum::<u64>() + self.open_bytes
+    }
+}
+
+#[derive(Debug)]
+struct SealedPart {
+    batches: Vec<Arc<TailBatch>>,
+    rows: u64,
+    bytes: u64,
+}
+
+/// The rows of one checkpoint: appended before the seal, visible until published. Hand it back to
+/// [`LiveTable::publish`]; if it is dropped instead, its rows stay in the tail.
+#[derive(Debug)]
+#[must_use = "sealed rows stay in memory until they are published"]
+pub struct Sealed(Arc<SealedPart>);
+
+impl Sealed {
+    pub fn rows(&self) -> u64 {
+        self.0.rows
+    }
+}
+
+/// Figures for metrics and the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableStatus {
+    pub table: String,
+    /// Rows appended since the table was opened.
+    pub appended_rows: u64,
+    pub tail_rows: u64,
+    pub tail_bytes: u64,
+    pub tail_batches: u64,
+    /// Rows in the published snapshot; None if the snapshot does not say.
+    pub committed_rows: Option<u64>,
+    pub snapshot_id: Option<i64>,
+    /// When the published snapshot was made, milliseconds since the epoch.
+    pub last_commit_ms: Option<i64>,
+}
+
+/// See the module. All methods may be called from any task; one engine job drives append, seal, prepare, commit, publish.
+#[derive(Debug)]
+pub struct LiveTable {
+    identity: Arc<TableIdentity>,
+    writer: FileWriter,
+    committer: Committer,
+    /// Serialises appends, seals and publishes; coalescing happens under it, where no query waits.
+    tail: Mutex<Tail>,
+    state: Mutex<Arc<State>>,
+    subscribers: broadcast::Sender<RecordBatch>,
+    appended_rows: AtomicU64,
+    /// The warehouse stays locked for as long as anyone can commit to this table.
+    _lock: Arc<WarehouseLock>,
+}
+
+impl LiveTable {
+    pub(crate) fn new(
+        identity: TableIdentity,
+        table: Table,
+        directory: PathBuf,
+        latest: Option<Snapshot>,
+        settings: LiveTableOptions,
+        commit_user: &str,
+        lock: Arc<WarehouseLock>,
+    ) -> Result<LiveTable> {
+        let sort_columns = settings
+            .sort_columns
+            .iter()
+            .map(|column| {
+                identity.schema.index_of(column).map_err(|_| LakeError::InvalidSpec {
+                    table: identity.name.clone(),
+                    reason: format!("sort column \"{column}\" is not a column"),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let pinned = latest.map(|snapshot| Arc::new(Pinned::new(&table, snapshot)));
+        Ok(LiveTable {
+            writer: FileWriter {
+                name: identity.name.clone(),
+                table: table.clone(),
+                directory: directory.clone(),
+                commit_user: commit_user.to_owned(),
+                sort_columns,
+            },
+            committer: Committer {
+                name: identity.name.clone(),
+                table,
+                directory,
+                commit_user: commit_user.to_owned(),
+                one_at_a_time: tokio::sync::Mutex::new(()),
+            },
+            tail: Mutex::new(Tail::default()),
+            state: Mutex::new(Arc::new(State { pinned, ..State::default() })),
+            subscribers: broadcast::Sender::new(settings.subscriber_batches_max.max(1)),
+            appended_rows: AtomicU64::new(0),
+            identity: Arc::new(identity),
+            _lock: lock,
+        })
+    }
+
+    /// `database.table`.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// The schema of appended batches and of whatever is read.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.identity.schema
+    }
+
+    /// Adds rows at the end of the tail. Every view taken afterwards sees them; they are in memory only, so a process
+    /// that dies loses them here and must be able to replay them from the log.
+    ///
+    /// The batch needs the table's columns in its order and types. On an error nothing was added.
+    pub fn append(&self, batch: RecordBatch) -> Result<()> {
+        let batch = self.conform(batch)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = batch.num_rows() as u64;
+        let shared = (self.subscribers.receiver_count() > 0).then(|| batch.clone());
+        let mut tail = lock(&self.tail);
+        tail.push(self.schema(), batch).map_err(LakeError::arrow(self.name(), "append"))?;
+        let open = tail.batches().to_vec();
+        let open_bytes = open.iter().map(|batch| batch.bytes as u64).sum();
+        self.replace(|state| State {
+            pinned: state.pinned.clone(),
+            sealed: state.sealed.clone(),
+            open_rows: state.open_rows + rows,
+            open_bytes,
+            open,
+        });
+        self.appended_rows.fetch_add(rows, Ordering::Relaxed);
+        if let Some(batch) = shared {
+            // Fails only if the last subscriber left in between. Sent under the tail's lock: order is append order.
+            drop(self.subscribers.send(batch));
+        }
+        Ok(())
+    }
+
+    /// Closes what was appended until now into one unit for a checkpoint; later appends belong to the next. The rows stay
+    /// visible. Cheap: nothing is copied.
+    pub fn seal(&self) -> Sealed {
+        let mut tail = lock(&self.tail);
+        let batches = tail.take();
+        let part = Arc::new(SealedPart {
+            rows: batches.iter().map(|batch| batch.batch.num_rows() as u64).sum(),
+            bytes: batches.iter().map(|batch| batch.bytes as u64).sum(),
+            batches,
+        });
+        self.replace(|state| {
+            let mut sealed = state.sealed.clone();
+            sealed.push(part.clone());
+            State { pinned: state.pinned.clone(), sealed, ..State::default() }
+        });
+        Sealed(part)
+    }
+
+    /// Writes the sealed rows to data files that no snapshot names yet, on a blocking thread; see [`Prepared`]. The
+    /// files and their names are durable on return. Dying earlier, or an error, leaves at most unreferenced files.
+    /// May be called again with the same `sealed` after an error.
+    pub async fn prepare(&self, sealed: &Sealed, identifier: i64) -> Result<Prepared> {
+        let prepared = self.writer.clone().prepare(sealed.0.batches.clone(), identifier).await?;
+        if prepared.rows != sealed.rows() {
+            return Err(LakeError::Prepared {
+                table: self.name().to_owned(),
+                identifier,
+                reason: format!("{} rows were sealed, {} were written", sealed.rows(), prepared.rows),
+            });
+        }
+        Ok(prepared)
+    }
+
+    /// Makes prepared rows part of the table on disk, exactly once however often it is called with the same `prepared`,
+    /// in this process or after a restart. Views do not change until [`publish`](Self::publish).
+    ///
+    /// Durable on return, also against a power cut. If the process dies one line earlier, the snapshot may or may not
+    /// exist; committing the checkpoint's `Prepared` again settles it. Identifiers must rise from commit to commit, and
+    /// `prepared` must be in a checkpoint before the first attempt. Nothing is ever deleted on failure. With no rows
+    /// there is no snapshot.
+    pub async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
+        self.committer.commit(prepared).await
+    }
+
+    /// The one switch: from here on, views read these rows from the snapshot instead of the tail. Parts are published in
+    /// the order they were sealed. In memory only; after a restart a table opens at its latest snapshot.
+    pub fn publish(&self, sealed: Sealed, committed: Committed) -> Result<()> {
+        let refuse = |reason: &str| Err(self.publish_error(reason));
+        if committed.table != self.name() {
+            return refuse(&format!("a commit to \"{}\" cannot be published here", committed.table));
+        }
+        if committed.rows != sealed.rows() || (committed.snapshot.is_none() && sealed.rows() > 0) {
+            return refuse(&format!("commit {} is not of these sealed rows", committed.identifier));
+        }
+        let pinned = self.pin(committed);
+        let _tail = lock(&self.tail);
+        let mut state = lock(&self.state);
+        match state.sealed.first() {
+            Some(oldest) if Arc::ptr_eq(oldest, &sealed.0) => {}
+            Some(_) => return refuse("an earlier sealed part has not been published yet"),
+            None => return refuse("these sealed rows were reset"),
+        }
+        let next = State {
+            pinned: newer(state.pinned.clone(), pinned),
+            sealed: state.sealed[1..].to_vec(),
+            open: state.open.clone(),
+            open_rows: state.open_rows,
+            open_bytes: state.open_bytes,
+        };
+        let previous = std::mem::replace(&mut *state, Arc::new(next));
+        drop(state);
+        drop(previous); // frees the batches outside the lock, if no view has them
+        Ok(())
+    }
+
+    /// Recovery: reads from the snapshot of a commit out of a checkpoint. The tail must be empty, since the rows that
+    /// the commit holds could be in it.
+    pub fn publish_recovered(&self, committed: Committed) -> Result<()> {
+        if committed.table != self.name() {
+            return Err(self.publish_error(&format!("a commit to \"{}\" cannot be published here", committed.table)));
+        }
+        let pinned = self.pin(committed);
+        let _tail = lock(&self.tail);
+        let mut state = lock(&self.state);
+        if state.tail_rows() > 0 {
+            return Err(self.publish_error("rows were appended before recovery was done"));
+        }
+        *state = Arc::new(State { pinned: newer(state.pinned.clone(), pinned), ..State::default() });
+        Ok(())
+    }
+
+    /// Recovery: forgets everything that was not committed; the log is about to be replayed. Older views keep theirs, and
+    /// parts sealed before cannot be published any more.
+    pub fn reset_tail(&self) {
+        let mut tail = lock(&self.tail);
+        tail.take();
+        self.replace(|state| State { pinned: state.pinned.clone(), ..State::default() });
+    }
+
+    /// The table at this moment.
+    pub fn view(&self) -> View {
+        View { identity: self.identity.clone(), state: lock(&self.state).clone() }
+    }
+
+    /// Every batch appended from now on, in order. A receiver that lags more than the option allows is told how many
+    /// batches it lost; take a view then.
+    pub fn subscribe(&self) -> broadcast::Receiver<RecordBatch> {
+        self.subscribers.subscribe()
+    }
+
+    /// The highest commit identifier our commit user has in the table: checkpoints must be numbered above it.
+    pub async fn latest_identifier(&self) -> Result<Option<i64>> {
+        self.committer.latest_identifier().await
+    }
+
+    pub fn tail_rows(&self) -> u64 {
+        lock(&self.state).tail_rows()
+    }
+
+    /// Memory the tail's batches hold, views apart.
+    pub fn tail_bytes(&self) -> u64 {
+        lock(&self.state).tail_bytes()
+    }
+
+    pub fn status(&self) -> TableStatus {
+        let view = self.view();
+        let snapshot = view.state.pinned.as_ref().map(|pinned| &pinned.snapshot);
+        TableStatus {
+            table: self.name().to_owned(),
+            appended_rows: self.appended_rows.load(Ordering::Relaxed),
+            tail_rows: view.state.tail_rows(),
+            tail_bytes: view.state.tail_bytes(),
+            tail_batches: view.state.tail().count() as u64,
+            committed_rows: view.row_count_committed(),
+            snapshot_id: snapshot.map(Snapshot::id),
+            last_commit_ms: snapshot.and_then(|snapshot| i64::try_from(snapshot.time_millis()).ok()),
+        }
+    }
+
+    /// The batch under the table's own schema; fails on other names, types, or nulls where there may be none.
+    fn conform(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let wrong = |reason: String| LakeError::BatchSchema { table: self.name().to_owned(), reason };
+        let schema = self.schema();
+        if Arc::ptr_eq(batch.schema_ref(), schema) {
+            return Ok(batch);
+        }
+        let (wanted, found) = (schema.fields(), batch.schema_ref().fields());
+        if wanted.len() != found.len() {
+            return Err(wrong(format!("{} columns instead of {}", found.len(), wanted.len())));
+        }
+        if let Some((wanted, found)) = wanted.iter().zip(found).find(|(wanted, found)| wanted.name() != found.name()) {
+            return Err(wrong(format!("\"{}\" where \"{}\" should be", found.name(), wanted.name())));
+        }
+        RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|error| wrong(error.to_string()))
+    }
+
+    fn pin(&self, committed: Committed) -> Option<Arc<Pinned>> {
+        committed.snapshot.map(|snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot)))
+    }
+
+    fn replace(&self, next: impl FnOnce(&State) -> State) {
+        let mut state = lock(&self.state);
+        let next = Arc::new(next(&state));
+        let previous = std::mem::replace(&mut *state, next);
+        drop(state);
+        drop(previous);
+    }
+
+    fn publish_error(&self, reason: &str) -> LakeError {
+        LakeError::Publish { table: self.name().to_owned(), reason: reason.to_owned() }
+    }
+}
+
+/// Snapshots only move forward: a table opened at its latest snapshot may already be past a recovered commit.
+fn newer(current: Option<Arc<Pinned>>, candidate: Option<Arc<Pinned>>) -> Option<Arc<Pinned>> {
+    match (current, candidate) {
+        (Some(current), Some(candidate)) if candidate.snapshot.id() < current.snapshot.id() => Some(current),
+        (current, None) => current,
+        (_, candidate) => candidate,
+    }
+}
+
+/// Both locked values are replaced as a whole, so they are sound even if a thread panicked while holding the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
