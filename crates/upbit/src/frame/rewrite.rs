@@ -1,0 +1,112 @@
+//! Rewrites one object that is not DEFAULT into DEFAULT field names; every value keeps its own bytes.
+//!
+//! In: the text of one object that was already scanned without a mistake. Out: a new object, or nothing if all its
+//! names were DEFAULT already. Key order is kept, a missing `type` comes first, unknown keys stay as they are.
+
+use std::borrow::Cow;
+
+use hoga_model::StreamKind;
+use hoga_model::json::{JsonError, Kind, Scanner, push_string};
+
+use super::names::{self, Names};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RewriteError {
+    Json(JsonError),
+    /// Two keys stand for one field (`code` and `cd`) with different values: nobody can say which of them is true.
+    Twice(&'static str),
+}
+
+impl From<JsonError> for RewriteError {
+    fn from(error: JsonError) -> RewriteError {
+        RewriteError::Json(error)
+    }
+}
+
+/// `None` if the object says everything in DEFAULT names, so that its own bytes can be kept.
+pub(super) fn rewrite(object: &str, kind: StreamKind, type_is_missing: bool) -> Result<Option<Vec<u8>>, RewriteError> {
+    let mut writer = Writer { out: Vec::with_capacity(object.len() * 2), renamed: type_is_missing };
+    writer.out.push(b'{');
+    if type_is_missing {
+        writer.out.extend_from_slice(b"\"type\":");
+        push_string(&mut writer.out, kind.as_str());
+    }
+    let mut json = Scanner::new(object);
+    writer.fields(&mut json, names::of_kind(kind))?;
+    json.end()?;
+    Ok(writer.renamed.then_some(writer.out))
+}
+
+struct Writer {
+    out: Vec<u8>,
+    renamed: bool,
+}
+
+impl Writer {
+    /// Reads an object and writes its members and the closing brace; the opening one is already written.
+    fn fields<'a>(&mut self, json: &mut Scanner<'a>, names: &'static Names) -> Result<(), RewriteError> {
+        let mut seen: [Option<&'a str>; names::ROWS_MAX] = [None; names::ROWS_MAX];
+        json.begin_object()?;
+        while let Some(key) = json.next_key()? {
+            let Some(row) = names::row_of(names, &key) else {
+                self.key(&key);
+                self.out.extend_from_slice(json.skip()?.as_bytes());
+                continue;
+            };
+            let name = names[row].1;
+            self.renamed |= *key != *name;
+            if let Some(first) = seen[row] {
+                if json.skip()? != first {
+                    return Err(RewriteError::Twice(name));
+                }
+                self.renamed = true;
+                continue;
+            }
+            self.key(&Cow::Borrowed(name));
+            if name == names::UNITS && json.peek()? == Kind::Array {
+                self.units(json)?;
+                seen[row] = Some(""); // no value is empty: a second one always differs
+            } else {
+                let value = json.skip()?;
+                self.out.extend_from_slice(value.as_bytes());
+                seen[row] = Some(value);
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn units(&mut self, json: &mut Scanner<'_>) -> Result<(), RewriteError> {
+        json.begin_array()?;
+        self.out.push(b'[');
+        while json.next_element()? {
+            if self.out.last() != Some(&b'[') {
+                self.out.push(b',');
+            }
+            if json.peek()? == Kind::Object {
+                self.out.push(b'{');
+                self.fields(json, names::ORDERBOOK_UNIT)?;
+            } else {
+                self.out.extend_from_slice(json.skip()?.as_bytes());
+            }
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn key(&mut self, key: &Cow<'_, str>) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
+        }
+        match key {
+            // it stood in the text without an escape, so it needs none here
+            Cow::Borrowed(key) => {
+                self.out.push(b'"');
+                self.out.extend_from_slice(key.as_bytes());
+                self.out.push(b'"');
+            }
+            Cow::Owned(key) => push_string(&mut self.out, key),
+        }
+        self.out.push(b':');
+    }
+}
