@@ -190,7 +190,10 @@ fn what_nobody_can_read_is_dead_with_a_reason_that_names_the_place() {
         (r#"{"type":"ticker","code":"KRW-BTC","timestamp":01}"#, "invalid JSON at byte 46: expected a number"),
         (r#"{"type":"ticker","code":"KRW-BTC","timestamp":1,}"#, "invalid JSON at byte 48: expected a string"),
         ("{\"type\":\"tick\u{1}er\"}", "invalid JSON at byte 13: control character in a string"),
-        (r#"[{"type":"ticker","code":"KRW-BTC","timestamp":1},{"#, "invalid JSON at byte 51: expected , or } after a value"),
+        (
+            r#"[{"type":"ticker","code":"KRW-BTC","timestamp":1},{"#,
+            "invalid JSON at byte 51: expected , or } after a value",
+        ),
     ] {
         let messages = read(frame.as_bytes());
         let [Message::Dead { value, reason: actual }] = messages.as_slice() else { panic!("{frame}: {messages:?}") };
@@ -300,26 +303,30 @@ fn every_recorded_frame() {
     expect![[r#"
         90 event orderbook
         134 event trade
-    "#]].assert_eq(&tally(include_str!("../../tests/fixtures/ws_simple_2021-04-17.jsonl")));
+    "#]]
+    .assert_eq(&tally(include_str!("../../tests/fixtures/ws_simple_2021-04-17.jsonl")));
     expect![[r#"
         7 dead: no topic for type "candle.1m"
         1 dead: no topic for type "candle.5m"
         1 event trade
-    "#]].assert_eq(&tally(include_str!("../../tests/fixtures/ws_default_2026-07-30.jsonl")));
+    "#]]
+    .assert_eq(&tally(include_str!("../../tests/fixtures/ws_default_2026-07-30.jsonl")));
     expect![[r#"
         2 dead: no topic for type "candle.1s"
         2 dead: no topic for type "myAsset"
         1 event orderbook
         5 event ticker
         5 event trade
-    "#]].assert_eq(&tally(include_str!("../../tests/fixtures/ws_documentation_2018_2025.jsonl")));
+    "#]]
+    .assert_eq(&tally(include_str!("../../tests/fixtures/ws_documentation_2018_2025.jsonl")));
     expect![[r#"
         2 error INVALID_PARAM
         1 error NO_CODES
         2 error NO_TICKET
         2 error WRONG_FORMAT
         1 status
-    "#]].assert_eq(&tally(include_str!("../../tests/fixtures/ws_control_frames_2026-09-23.jsonl")));
+    "#]]
+    .assert_eq(&tally(include_str!("../../tests/fixtures/ws_control_frames_2026-09-23.jsonl")));
 }
 
 #[test]
@@ -340,7 +347,8 @@ fn recorded_rest_rows() {
         error 400
         error 400
         error not_found
-    "#]].assert_eq(&tally_rest(include_str!("../../tests/fixtures/rest_misc.jsonl")));
+    "#]]
+    .assert_eq(&tally_rest(include_str!("../../tests/fixtures/rest_misc.jsonl")));
     expect![[r#"
         dead: "type" is missing, and the fields are not those of one ticker, trade or orderbook
         dead: "type" is missing, and the fields are not those of one ticker, trade or orderbook
@@ -350,7 +358,8 @@ fn recorded_rest_rows() {
         dead: "type" is missing, and the fields are not those of one ticker, trade or orderbook
         dead: "type" is missing, and the fields are not those of one ticker, trade or orderbook
         dead: "type" is missing, and the fields are not those of one ticker, trade or orderbook
-    "#]].assert_eq(&tally_rest(include_str!("../../tests/fixtures/rest_candles_minutes_2023-10-30.jsonl")));
+    "#]]
+    .assert_eq(&tally_rest(include_str!("../../tests/fixtures/rest_candles_minutes_2023-10-30.jsonl")));
 }
 
 /// Like [`tally`], for bodies that are lists of rows.
