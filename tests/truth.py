@@ -1,0 +1,104 @@
+"""The trades that `hoga sim --truth FILE` says it made, and the same trades as SQL, disk and log show them.
+
+A trade is keyed by (market, sequential_id); its content is (price, volume, side, execution instant), exact.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import Up
+from kafka_batches import read_topic
+from upbit_frames import Event, instant, read_frame, row
+
+
+class Trade(NamedTuple):
+    price: Decimal
+    volume: Decimal
+    side: str
+    executed: datetime
+
+
+Trades = dict[tuple[str, int], Trade]
+
+
+def read_truth(path: Path) -> Trades:
+    """A last line that is still being written is not read."""
+    trades: Trades = {}
+    for line in path.read_text().splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        fields = json.loads(line, parse_float=Decimal)
+        key = fields.get("market") or fields["code"], fields["sequential_id"]
+        assert key not in trades, f"the truth has {key} twice"
+        trades[key] = Trade(
+            Decimal(fields["trade_price"]), Decimal(fields["trade_volume"]), fields["ask_bid"], instant(fields["trade_timestamp"])
+        )  # fmt: skip
+    return trades
+
+
+def from_sql(up: Up) -> Trades:
+    rows = up.query("SELECT market, sequential_id, trade_price, trade_volume, ask_bid, trade_timestamp FROM upbit.trade")
+    return _unique("SQL", ((m, i, Trade(p, v, s, at.astimezone(timezone.utc))) for m, i, p, v, s, at in rows))
+
+
+def from_disk(warehouse: Path) -> Trades:
+    """The table as pypaimon reads it."""
+    from pypaimon import CatalogFactory
+
+    table = CatalogFactory.create({"warehouse": str(warehouse)}).get_table("upbit.trade")
+    builder = table.new_read_builder()
+    columns = ["market", "sequential_id", "trade_price", "trade_volume", "ask_bid", "trade_timestamp"]
+    builder = builder.with_projection(columns)
+    rows = builder.new_read().to_arrow(builder.new_scan().plan().splits()).select(columns).to_pylist()
+    as_utc = lambda at: at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at.astimezone(timezone.utc)
+    return _unique("disk", ((r["market"], r["sequential_id"], Trade(r["trade_price"], r["trade_volume"], r["ask_bid"], as_utc(r["trade_timestamp"]))) for r in rows))
+
+
+def from_log(log_dir: Path) -> Trades:
+    """What was received, by the log's own files. A trade may be there twice: snapshots repeat the last one after a reconnection."""
+    trades: Trades = {}
+    for record in read_topic(log_dir, "upbit-trade"):
+        [event] = read_frame(record.value.decode())
+        assert isinstance(event, Event) and event.kind == "trade", record
+        assert record.key == event.market.encode()
+        values = row(event)
+        trade = Trade(values["trade_price"], values["trade_volume"], values["ask_bid"], values["trade_timestamp"])
+        key = event.market, values["sequential_id"]
+        assert trades.setdefault(key, trade) == trade, f"the log has two contents for {key}"
+    return trades
+
+
+def figures(trades: Trades) -> tuple[int, Decimal]:
+    return len(trades), sum((t.volume for t in trades.values()), Decimal(0))
+
+
+FIGURES_SQL = "SELECT count(*), sum(trade_volume) FROM upbit.trade"
+# Rows and distinct trades of one moment, while rows keep coming.
+BOTH_SQL = "SELECT count(*), count(DISTINCT market || '/' || CAST(sequential_id AS VARCHAR)) FROM upbit.trade"
+DISTINCT_SQL = "SELECT count(*) FROM (SELECT DISTINCT market, sequential_id FROM upbit.trade)"
+
+
+def differences(found: Trades, expected: Trades, limit: int = 5) -> str:
+    """What a person wants to see of two sets that should be equal; empty if they are."""
+    missing = sorted(expected.keys() - found.keys())
+    extra = sorted(found.keys() - expected.keys())
+    changed = sorted(k for k in expected.keys() & found.keys() if expected[k] != found[k])
+    lines = []
+    for name, keys in (("missing", missing), ("not expected", extra), ("changed", changed)):
+        if keys:
+            examples = ", ".join(f"{k}: {found.get(k)} / {expected.get(k)}" for k in keys[:limit])
+            lines.append(f"{len(keys)} {name} of {len(expected)}: {examples}")
+    return "\n".join(lines)
+
+
+def _unique(where: str, rows) -> Trades:
+    trades: Trades = {}
+    for market, sequential_id, trade in rows:
+        assert (market, sequential_id) not in trades, f"{where} has ({market}, {sequential_id}) twice"
+        trades[market, sequential_id] = trade
+    return trades
