@@ -5,7 +5,7 @@ import struct
 import crc32c
 import lz4.frame
 import pytest
-from kafka_batches import BadBatch, TornBatch, read_batches, read_partition
+from kafka_batches import BadBatch, TornBatch, count_records, read_batches, read_partition
 
 
 def zigzag(value: int) -> bytes:
@@ -66,3 +66,10 @@ def test_torn_tail_only_in_the_newest_segment(tmp_path):
     (tmp_path / "00000000000000000001.log").write_bytes(batch(1, [record(0, 0, b"k", b"b")]))
     with pytest.raises(TornBatch):
         read_partition(tmp_path)
+
+
+def test_counting_by_headers(tmp_path):
+    two = batch(0, [record(0, 0, b"k", b"a"), record(1, 0, b"k", b"b")])
+    (tmp_path / "00000000000000000000.log").write_bytes(two + batch(2, [record(0, 0, b"k", b"c")]) + two[:-1])
+    assert count_records(tmp_path, 1_000, 1_001) == 5, "a torn batch counts: its header is whole"
+    assert count_records(tmp_path, 1_001, 2_000) == 0
