@@ -1,0 +1,89 @@
+"""An exchange of a few lines that shares no code with hoga: what the collector does on the wire is judged by it.
+
+In: a script (what to do with each connection). Out: what clients sent. Speaks WebSocket and `/v1/market/all` on one loopback port.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+MARKETS = [
+    {"market": "KRW-BTC", "korean_name": "비트코인", "english_name": "Bitcoin", "market_event": {"warning": False, "caution": {}}},
+    {"market": "KRW-ETH", "korean_name": "이더리움", "english_name": "Ethereum", "market_event": {"warning": False, "caution": {}}},
+    {"market": "BTC-XRP", "korean_name": "리플", "english_name": "Ripple", "market_event": {"warning": True, "caution": {}}},
+]
+
+
+@dataclass
+class Client:
+    """One connection as the exchange saw it."""
+
+    headers: dict[str, str]
+    at: float
+    requests: list = field(default_factory=list)
+
+
+class FakeExchange:
+    """`script(connection, number)` is called once a client has subscribed; number counts connections from 0."""
+
+    def __init__(self, script: Callable[[ServerConnection, int], None]):
+        self.clients: list[Client] = []
+        self._script = script
+        self._server = serve(self._serve, "127.0.0.1", 0, process_request=self._http, ping_interval=None, compression=None)
+        self.port = self._server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"HOGA_UPBIT_WS_URL": f"ws://127.0.0.1:{self.port}/websocket/v1", "HOGA_UPBIT_REST_URL": f"http://127.0.0.1:{self.port}"}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join(5)
+
+    def _http(self, connection: ServerConnection, request):
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return None
+        if request.path.startswith("/v1/market/all"):
+            response = connection.respond(200, json.dumps(MARKETS, ensure_ascii=False))
+            response.headers["Content-Type"] = "application/json"
+            return response
+        return connection.respond(404, '{"error":{"name":404,"message":"not found"}}')
+
+    def _serve(self, connection: ServerConnection) -> None:
+        headers = {k.lower(): v for k, v in connection.request.headers.raw_items()}
+        client = Client(headers, time.monotonic())
+        number = len(self.clients)
+        self.clients.append(client)
+        try:
+            client.requests.append(json.loads(connection.recv(timeout=10)))
+            self._script(connection, number)
+        except (ConnectionClosed, TimeoutError):
+            pass
+
+
+def trade(market: str, sequential_id: int, price: str = "91361000.0", stream_type: str = "REALTIME") -> str:
+    """A DEFAULT trade frame; the number tokens are written as given."""
+    ms = sequential_id // 10_000
+    return (
+        f'{{"type":"trade","code":"{market}","timestamp":{ms + 50},"trade_date":"2026-07-30","trade_time":"07:04:03","trade_timestamp":{ms},'
+        f'"trade_price":{price},"trade_volume":0.01275549,"ask_bid":"ASK","prev_closing_price":91424000.0,"change":"FALL","change_price":63000.0,'
+        f'"sequential_id":{sequential_id},"best_ask_price":91370000,"best_ask_size":0.0070459,"best_bid_price":91361000,'
+        f'"best_bid_size":0.00196362,"stream_type":"{stream_type}"}}'
+    )
+
+
+def simple_trade(market: str, sequential_id: int) -> str:
+    ms = sequential_id // 10_000
+    return (
+        f'{{"ty":"trade","cd":"{market}","tms":{ms + 50},"td":"2026-07-30","ttm":"07:04:03","ttms":{ms},"tp":1.16539E8,"tv":6E-8,"ab":"BID",'
+        f'"pcp":91424000.0,"c":"RISE","cp":63000.0,"sid":{sequential_id},"st":"REALTIME"}}'
+    )
