@@ -1,4 +1,2 @@
--- The three topics and no job: `hoga up` with this file is a collector and a log, as the Python collector is a collector and a file.
-CREATE TABLE ticker (`code` STRING) WITH ('connector' = 'kafka', 'topic' = 'upbit-ticker', 'properties.bootstrap.servers' = '127.0.0.1:9092', 'format' = 'json');
+-- Topics and no job: `hoga up` with this file is a collector and a log, as the Python collector is a collector and a file.
 CREATE TABLE trade (`code` STRING) WITH ('connector' = 'kafka', 'topic' = 'upbit-trade', 'properties.bootstrap.servers' = '127.0.0.1:9092', 'format' = 'json');
-CREATE TABLE orderbook (`code` STRING) WITH ('connector' = 'kafka', 'topic' = 'upbit-orderbook', 'properties.bootstrap.servers' = '127.0.0.1:9092', 'format' = 'json');

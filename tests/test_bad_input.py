@@ -48,7 +48,7 @@ def test_exchange_unreachable_says_so_keeps_trying_and_serves(stage: Stage):
     wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] > 0, "trades once the exchange is there", 60)
 
 
-@pytest.mark.parametrize("option", ["--http", "--kafka", "--postgres"])
+@pytest.mark.parametrize("option", ["--http", "--postgres"])
 def test_port_in_use(stage: Stage, option: str):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -198,7 +198,7 @@ def test_signals_flush_commit_and_exit_0(stage: Stage, number: int):
     assert not differences(from_disk(up.warehouse), received)
 
 
-@pytest.mark.parametrize("option", ["--http", "--kafka", "--postgres"])
+@pytest.mark.parametrize("option", ["--http", "--postgres"])
 def test_listener_on_all_addresses_needs_a_password(stage: Stage, option: str):
     up = stage.up("--source", "sim", option, f"0.0.0.0:{free_port()}")
     refused(up, USER_MISTAKE, "0.0.0.0", option)

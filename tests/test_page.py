@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import Stage, wait_for
+from harness import Stage, free_port, wait_for
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
@@ -41,32 +41,76 @@ def console_errors(browser) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
-def text_of(browser) -> str:
-    return browser.find_element(By.TAG_NAME, "body").text
+def text(browser, selector: str) -> str:
+    return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
-def test_page(stage: Stage, browser, screenshots):
-    up = stage.up("--source", "sim", "--markets", "KRW").wait_ready()
+def wait_for_movement(browser, selector: str, timeout_s: float = 15) -> None:
+    before = text(browser, selector)
+    wait_for(lambda: text(browser, selector) != before, f"{selector} to change", timeout_s)
+
+
+def test_page_moves_and_speaks_two_languages(stage: Stage, browser, screenshots):
+    up = stage.up("--source", "sim", "--sim-markets", "80").wait_ready()
     browser.get(up.url)
-    wait_for(lambda: "KRW" in text_of(browser), "the list of markets", 15)
-    browser.save_screenshot(str(screenshots / "1-loaded.png"))
-    assert "SIMULATED" in text_of(browser).upper()
-
-    before = text_of(browser)
-    wait_for(lambda: text_of(browser) != before, "prices to change", 10)
-    canvas = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "canvas"), "the chart", 10)[0]
+    wait_for(lambda: "KRW" in text(browser, "#quotes") or "KRW" in text(browser, "#list"), "the list of markets", 15)
+    assert text(browser, "#source").startswith("SIMULATED")
+    for selector in ("#list", "#price", "#ladder", "#tape"):
+        wait_for_movement(browser, selector)
+    canvas = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#canvas canvas"), "the chart", 10)[0]
     assert canvas.size["width"] > 200 and canvas.size["height"] > 100
-    time.sleep(3)
-    browser.save_screenshot(str(screenshots / "2-moving.png"))
+    assert "Bitcoin" in text(browser, "#list")
+    browser.save_screenshot(str(screenshots / "1-english.png"))
+
+    browser.find_element(By.CSS_SELECTOR, "button[data-language=ko]").click()
+    assert text(browser, "#source").startswith("모의 데이터")
+    wait_for(lambda: "비트코인" in text(browser, "#list"), "Korean names", 5)
+    assert text(browser, "[data-sort=turnover]").startswith("거래대금")
+    time.sleep(2)
+    browser.save_screenshot(str(screenshots / "2-korean.png"))
+    browser.find_element(By.CSS_SELECTOR, "button[data-language=en]").click()
+    wait_for(lambda: "Bitcoin" in text(browser, "#list"), "English names", 5)
+
+    # choosing another market shows its book and trades
+    name = text(browser, "#market-code")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#list [role=option]")
+    rows[3].click()
+    wait_for(lambda: text(browser, "#market-code") != name, "another market", 5)
+    wait_for_movement(browser, "#tape", 30)
     assert not console_errors(browser)
 
 
-def test_page_survives_a_restart_of_hoga(stage: Stage, browser):
+def test_rising_is_red_and_falling_is_blue(stage: Stage, browser):
+    """As Korea reads it: the opposite of the West."""
+    up = stage.up("--source", "sim", "--sim-markets", "80").wait_ready()
+    browser.get(up.url)
+    wait_for(lambda: "+" in text(browser, "#list") and "-" in text(browser, "#list").replace("KRW-", ""), "rising and falling markets", 30)
+    script = """
+      const signed = [...document.querySelectorAll('#list *')].filter(e => !e.children.length && /^[+-][0-9.]+%$/.test(e.textContent.trim()));
+      return signed.map(e => [e.textContent.trim(), getComputedStyle(e).color]);"""
+    for shown, colour in browser.execute_script(script):
+        red, _green, blue = (int(part) for part in colour[colour.index("(") + 1 :].rstrip(")").split(",")[:3])
+        if float(shown.rstrip("%")) != 0:
+            assert (red > blue) == shown.startswith("+"), f"{shown} is shown in {colour}"
+
+
+def test_exchange_unreachable_is_said_on_the_page(stage: Stage, browser, screenshots):
+    port = free_port()
+    env = {"HOGA_UPBIT_WS_URL": f"ws://127.0.0.1:{port}/websocket/v1", "HOGA_UPBIT_REST_URL": f"http://127.0.0.1:{port}"}
+    up = stage.up("--source", "upbit", env=env).wait_ready()
+    browser.get(up.url)
+    wait_for(lambda: "cannot be reached" in text(browser, "#banner"), "the banner", 20)
+    browser.save_screenshot(str(screenshots / "3-unreachable.png"))
+    assert "SIMULATED" not in text(browser, "body").upper()
+    assert not console_errors(browser)
+
+
+def test_page_comes_back_by_itself_after_a_restart(stage: Stage, browser):
     up = stage.up("--source", "sim").wait_ready()
     browser.get(up.url)
-    wait_for(lambda: "KRW" in text_of(browser), "the list of markets", 15)
+    wait_for_movement(browser, "#list")
     up.stop()
-    time.sleep(2)
-    browser.get_log("browser")  # a refused connection is an error that the browser itself writes
+    wait_for(lambda: "Reconnecting" in text(browser, "body"), "a word about the lost connection", 20)
     stage.up("--source", "sim", "--http", f"127.0.0.1:{up.http_port}", name="again")
-    wait_for(lambda: len({text_of(browser) for _ in range(3) if time.sleep(1) is None}) > 1, "the page to move again by itself", 40)
+    wait_for_movement(browser, "#list", 40)
+    assert "Reconnecting" not in text(browser, "body")

@@ -21,7 +21,7 @@ def up(stage: Stage, request) -> Up:
 
 
 def connect_options(up: Up) -> list[str]:
-    return ["--connect", f"postgresql://127.0.0.1:{up.postgres_port}/hoga"]
+    return ["--connect", f"postgres://tester@127.0.0.1:{up.postgres_port}/hoga"]
 
 
 def assert_formats(stage: Stage, where: list[str]) -> None:
