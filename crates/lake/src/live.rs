@@ -24,13 +24,14 @@ pub struct LiveTableOptions {
     /// Columns that each commit's rows are sorted by, most significant first (the market, then the time), so that
     /// statistics of files and pages tell queries what to skip. Empty: arrival order.
     pub sort_columns: Vec<String>,
-    /// Batches a slow subscriber may lag behind before it loses the oldest (and is told so).
+    /// Batches a slow subscriber may lag behind before it loses the oldest (and is told so); they stay in memory until
+    /// it has taken them.
     pub subscriber_batches_max: usize,
 }
 
 impl Default for LiveTableOptions {
     fn default() -> Self {
-        LiveTableOptions { sort_columns: Vec::new(), subscriber_batches_max: 1_024 }
+        LiveTableOptions { sort_columns: Vec::new(), subscriber_batches_max: 128 }
     }
 }
 

@@ -189,6 +189,20 @@ async fn a_batch_with_other_columns_is_refused_and_not_added() {
     assert_eq!(table.tail_rows(), 2);
 }
 
+#[tokio::test]
+async fn a_warehouse_may_be_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let warehouse = dir.path().join("내 데이터/a b%20c#d");
+    for round in 1..=2 {
+        let lake = open(&warehouse);
+        let table = trade_table(&lake).await;
+        table.append(batch(&rows(round * 10..round * 10 + 10))).unwrap();
+        checkpoint(&table, round).await;
+        assert_eq!(all(&table.view()).await, in_order(rows(10..round * 10 + 10)));
+    }
+    assert!(warehouse.join("upbit.db/trade/snapshot/snapshot-2").exists());
+}
+
 #[test]
 fn a_warehouse_has_one_committer() {
     let dir = tempfile::tempdir().unwrap();
