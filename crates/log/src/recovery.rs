@@ -1,0 +1,216 @@
+//! Opening what an earlier process left: every batch of the active segment is checked, sealed segments come from their sidecars.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::batch::BatchDefect;
+use crate::error::LogError;
+use crate::index::SparseIndex;
+use crate::log::DamagedRange;
+use crate::segment::{
+    Active, Depth, Gap, Gaps, Sealed, SegmentReader, Step, Walk, log_path, parse_log_name, sidecar_path,
+};
+
+/// How much of a segment is read at once while it is checked.
+const CHECK_CHUNK_BYTES: usize = 1 << 20;
+/// For a walk over headers: larger batches are skipped without reading them.
+const HEADER_CHUNK_BYTES: usize = 64 << 10;
+
+/// What opening a log found. Nothing in it is an error: the log is open and takes records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    pub topics: usize,
+    pub partitions: usize,
+    pub segments: usize,
+    pub bytes: u64,
+    /// Ends of active segments that were dropped: a write that a crash cut off.
+    pub torn_tails: Vec<TornTail>,
+    /// Damage with good batches after it, which were kept. Damage inside sealed segments is found when it is fetched.
+    pub damaged: Vec<DamagedRange>,
+    /// Sealed segments whose sidecar was missing or damaged, so that their headers were read.
+    pub reindexed: Vec<PathBuf>,
+    /// Folders of known partitions that are not there; they begin again, empty, at offset 0.
+    pub missing_folders: Vec<PathBuf>,
+    /// Set when the topics' file was missing or damaged and the topics were taken from the folders, with the default retention.
+    pub topics_rebuilt: Option<String>,
+}
+
+impl RecoveryReport {
+    /// Whether nothing was found that a clean stop would not leave.
+    pub fn is_clean(&self) -> bool {
+        self.torn_tails.is_empty()
+            && self.damaged.is_empty()
+            && self.missing_folders.is_empty()
+            && self.topics_rebuilt.is_none()
+    }
+}
+
+/// The dropped end of an active segment. Its bytes held no readable batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    pub file: PathBuf,
+    pub position: u64,
+    pub bytes: u64,
+    /// The offset the next record gets.
+    pub next_offset: i64,
+    pub reason: String,
+}
+
+impl std::fmt::Display for TornTail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TornTail { file, position, bytes, next_offset, reason } = self;
+        write!(
+            f,
+            "dropped {bytes} bytes at {position} of \"{}\", offset {next_offset} is next: {reason}",
+            file.display()
+        )
+    }
+}
+
+/// A partition as it was found.
+pub(crate) struct Recovered {
+    pub(crate) sealed: Vec<Arc<Sealed>>,
+    pub(crate) active: Active,
+    pub(crate) torn_tail: Option<TornTail>,
+    pub(crate) damaged: Vec<DamagedRange>,
+    pub(crate) reindexed: Vec<PathBuf>,
+}
+
+/// A gap as the outside sees it.
+pub(crate) fn damaged_range(topic: &str, partition: u32, file: &Path, gap: &Gap) -> DamagedRange {
+    DamagedRange {
+        topic: topic.to_owned(),
+        partition,
+        first_offset: gap.first_offset,
+        last_offset: gap.next_offset - 1,
+        file: file.to_path_buf(),
+        position: gap.from_position,
+        bytes: gap.to_position - gap.from_position,
+        reason: gap.defect.to_string(),
+    }
+}
+
+/// Opens a partition's folder, creating it and its first segment if they are not there.
+pub(crate) fn recover_partition(topic: &str, partition: u32, dir: &Path) -> Result<Recovered, LogError> {
+    fs::create_dir_all(dir).map_err(LogError::io("create the folder", dir))?;
+    let bases = list_segments(dir)?;
+    let mut damaged = Vec::new();
+    let mut reindexed = Vec::new();
+    let mut sealed = Vec::new();
+    for pair in bases.windows(2) {
+        let &[base, next_base] = pair else { continue };
+        let path = log_path(dir, base);
+        let (segment, scanned) = open_sealed(&path, base, next_base)?;
+        damaged.extend(segment.gaps.all().iter().map(|gap| damaged_range(topic, partition, &path, gap)));
+        if scanned {
+            reindexed.push(path);
+        }
+        sealed.push(Arc::new(segment));
+    }
+    let base = bases.last().copied().unwrap_or(0);
+    let (active, torn_tail) = open_active(&log_path(dir, base), base)?;
+    damaged.extend(active.gaps.all().iter().map(|gap| damaged_range(topic, partition, &active.path, gap)));
+    Ok(Recovered { sealed, active, torn_tail, damaged, reindexed })
+}
+
+/// Base offsets of the segments, in order. Sidecars without a segment are left from an interrupted deletion and go.
+fn list_segments(dir: &Path) -> Result<Vec<i64>, LogError> {
+    let mut bases = Vec::new();
+    let mut sidecars = Vec::new();
+    for entry in fs::read_dir(dir).map_err(LogError::io("list the folder", dir))? {
+        let path = entry.map_err(LogError::io("list the folder", dir))?.path();
+        let base = path.file_name().and_then(|name| name.to_str()).and_then(parse_log_name);
+        match base {
+            Some(base) => bases.push(base),
+            None if path.extension().is_some_and(|extension| extension == "sparse") => sidecars.push(path),
+            None => {}
+        }
+    }
+    for sidecar in sidecars.iter().filter(|sidecar| !sidecar.with_extension("log").exists()) {
+        fs::remove_file(sidecar).map_err(LogError::io("remove the leftover", sidecar))?;
+    }
+    bases.sort_unstable();
+    Ok(bases)
+}
+
+/// A sealed segment, and whether it had to be walked.
+fn open_sealed(path: &Path, base: i64, next_base: i64) -> Result<(Sealed, bool), LogError> {
+    let file_bytes = fs::metadata(path).map_err(LogError::io("open the segment", path))?.len();
+    let sidecar = sidecar_path(path);
+    let gaps = Arc::new(Gaps::default());
+    let known = fs::read(&sidecar).ok().and_then(|bytes| SparseIndex::decode(&bytes));
+    if let Some(index) = known
+        && (index.base_offset, index.next_offset, index.log_bytes) == (base, next_base, file_bytes)
+    {
+        return Ok((Sealed::new(path, index, gaps), false));
+    }
+    let file = Arc::new(File::open(path).map_err(LogError::io("open the segment", path))?);
+    let mut index = SparseIndex::new(base);
+    let mut reader = SegmentReader::new(Walk {
+        file: file.clone(),
+        position: 0,
+        offset: base,
+        limit: file_bytes,
+        end_offset: Some(next_base),
+        gaps: gaps.clone(),
+        depth: Depth::Headers,
+        chunk_bytes: HEADER_CHUNK_BYTES,
+    });
+    loop {
+        match reader.step().map_err(LogError::io("read the segment", path))? {
+            Step::Batch { position, header, .. } => index.note(position, &header),
+            Step::Gap(_) => {}
+            Step::End => break,
+        }
+    }
+    index.next_offset = next_base;
+    index.log_bytes = file_bytes;
+    let index = index.thinned();
+    // a sidecar promises that its segment is durable; one that cannot be written is made again at the next start
+    let written = file.sync_data().and_then(|()| fs::write(&sidecar, index.encode()));
+    if let Err(error) = written {
+        tracing::warn!(file = %sidecar.display(), %error, "cannot write the index of a sealed segment");
+    }
+    Ok((Sealed::new(path, index, gaps), true))
+}
+
+/// The segment to append to, cut back to its last good batch.
+fn open_active(path: &Path, base: i64) -> Result<(Active, Option<TornTail>), LogError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = Arc::new(file.map_err(LogError::io("open the segment", path))?);
+    let file_bytes = file.metadata().map_err(LogError::io("open the segment", path))?.len();
+    let gaps = Arc::new(Gaps::default());
+    let mut index = SparseIndex::new(base);
+    let mut reader = SegmentReader::new(Walk {
+        file: file.clone(),
+        position: 0,
+        offset: base,
+        limit: file_bytes,
+        end_offset: None,
+        gaps: gaps.clone(),
+        depth: Depth::Checked,
+        chunk_bytes: CHECK_CHUNK_BYTES,
+    });
+    let mut defect = BatchDefect::Missing;
+    loop {
+        match reader.step().map_err(LogError::io("read the segment", path))? {
+            Step::Batch { position, header, .. } => index.note(position, &header),
+            Step::Gap(gap) => defect = gap.defect,
+            Step::End => break,
+        }
+    }
+    let bytes = file_bytes - index.log_bytes;
+    let torn_tail = (bytes > 0).then(|| TornTail {
+        file: path.to_path_buf(),
+        position: index.log_bytes,
+        bytes,
+        next_offset: index.next_offset,
+        reason: defect.to_string(),
+    });
+    if torn_tail.is_some() {
+        let cut = file.set_len(index.log_bytes).and_then(|()| file.sync_data());
+        cut.map_err(LogError::io("cut the torn end off", path))?;
+    }
+    Ok((Active { path: Arc::from(path), file, index, gaps }, torn_tail))
+}
