@@ -1,1 +1,24 @@
-//! placeholder
+//! The embedded engine: runs the pipeline's jobs on the log, keeps their rows queryable, and commits them to the lake
+//! exactly once.
+//!
+//! [`plan::plan_pipeline`] turns a parsed pipeline into plans; [`engine::Engine`] recovers and runs them;
+//! [`query::QueryService`] answers SQL about what they made, committed or not.
+
+pub mod checkpoint;
+pub mod dead_letter;
+pub mod engine;
+pub mod error;
+pub mod plan;
+pub mod query;
+pub mod stats;
+pub mod types;
+
+mod decode;
+mod functions;
+pub mod job;
+mod operators;
+
+pub use engine::{Engine, EngineOptions, Recovery};
+pub use error::EngineError;
+pub use job::Job;
+pub use query::{QueryLimits, QueryService};

@@ -14,7 +14,7 @@ use crate::tokens::point;
 pub(crate) const STATEMENT_TOKENS_MAX: usize = 20_000;
 
 /// Each operator can nest the tree one level deeper, and walking a tree takes stack.
-pub(crate) const STATEMENT_OPERATORS_MAX: usize = 1_000;
+pub(crate) const STATEMENT_OPERATORS_MAX: usize = 400;
 
 /// Parentheses within parentheses: each level can double sqlparser's work where it must try two readings.
 pub(crate) const PARENTHESES_DEPTH_MAX: usize = 24;

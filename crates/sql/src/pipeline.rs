@@ -3,11 +3,13 @@
 //! In: the statements in their order. Out: a [`Pipeline`], or everything that is wrong with the file.
 //! Not here: the types of expressions and whether a query can run; the engine plans it and knows.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{Expr, Query};
 use sqlparser::tokenizer::Span;
 
 use crate::connector::Connector;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Problem};
 use crate::name::TablePath;
 use crate::options::Options;
 use crate::settings::Settings;
@@ -36,6 +38,27 @@ pub struct Pipeline {
     pub tables: Vec<Table>,
     pub views: Vec<View>,
     pub jobs: Vec<Job>,
+    source: Arc<Source>,
+}
+
+/// Something wrong with a pipeline that only planning finds. The span is one of the original file, as all spans here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub span: Span,
+    /// Lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Mistake {
+    pub fn new(span: Span, message: impl Into<String>) -> Mistake {
+        Mistake { span, message: message.into(), hint: None }
+    }
+
+    pub fn hint(self, hint: impl Into<String>) -> Mistake {
+        Mistake { hint: Some(hint.into()), ..self }
+    }
 }
 
 /// A catalog of the file. The default catalog is not listed unless the file drops to it by name.
@@ -196,6 +219,16 @@ impl Pipeline {
     pub fn catalog(&self, name: &str) -> Option<&Catalog> {
         self.catalogs.iter().find(|catalog| catalog.name == name)
     }
+
+    /// Mistakes as diagnostics of this file, in the order of their places.
+    pub fn diagnostics(&self, mistakes: impl IntoIterator<Item = Mistake>) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        for Mistake { span, message, hint } in mistakes {
+            self.source.report(Problem { span, message, hint }, &mut diagnostics);
+        }
+        diagnostics.sort();
+        diagnostics
+    }
 }
 
 /// Reads a pipeline file: substitutes variables, parses, looks up every name. On a mistake everything that is wrong is
@@ -212,7 +245,7 @@ pub fn parse_pipeline(
         diagnostics.push(too_long(file_name, text.len()));
         return Err(diagnostics);
     }
-    let source = Source::new(file_name, text, variable, &mut diagnostics);
+    let source = Arc::new(Source::new(file_name, text, variable, &mut diagnostics));
     let statements = crate::parser::parse(&source, &mut diagnostics);
     let pipeline = resolve::resolve(&source, statements, &mut diagnostics);
     if diagnostics.is_empty() {

@@ -196,3 +196,6 @@ fn characters(length: u32) -> CharacterLength {
 fn custom(name: &str, modifier: String) -> ast::DataType {
     ast::DataType::Custom(ast::ObjectName::from(vec![Ident::new(name)]), vec![modifier])
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Walks the statements in order, as Flink would run them, and keeps what they define.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Span;
@@ -38,7 +39,7 @@ pub(super) enum Found {
     Broken,
 }
 
-pub(super) fn resolve(source: &Source, statements: Vec<Statement>, diagnostics: &mut Diagnostics) -> Pipeline {
+pub(super) fn resolve(source: &Arc<Source>, statements: Vec<Statement>, diagnostics: &mut Diagnostics) -> Pipeline {
     let pipeline = Pipeline {
         settings: Settings::default(),
         catalogs: Vec::new(),
@@ -46,6 +47,7 @@ pub(super) fn resolve(source: &Source, statements: Vec<Statement>, diagnostics: 
         tables: Vec::new(),
         views: Vec::new(),
         jobs: Vec::new(),
+        source: Arc::clone(source),
     };
     let scope = Scope { catalog: DEFAULT_CATALOG.to_owned(), database: DEFAULT_DATABASE.to_owned() };
     let mut resolver = Resolver {

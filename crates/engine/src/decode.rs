@@ -1,0 +1,135 @@
+//! JSON records into Arrow columns: only the fields a plan needs, each row whole or not at all.
+//!
+//! In: the bytes of records. Out: a batch of the rows that could be read, and for each other record the reason.
+//! State: the columns of the batch in the making. Not here: topics, offsets, dead letters.
+//!
+//! The rules are those of Flink's `json` format: a missing field is NULL, unknown fields are ignored, the last of two
+//! equal keys wins, numbers may come as strings, anything becomes a STRING. Numbers never pass through a double on their
+//! way into a DECIMAL or BIGINT.
+
+mod column;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+use column::Column;
+use hoga_model::json::{JsonError, Kind, Scanner};
+use hoga_model::number::NumberError;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Why a record is not a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("field \"{field}\": {reason}")]
+    Number { field: String, reason: NumberError },
+    #[error("field \"{field}\": expected {expected}, found {found}")]
+    WrongType { field: String, expected: String, found: String },
+    #[error("field \"{field}\" is NULL or missing, but its column is NOT NULL")]
+    Null { field: String },
+}
+
+/// Decodes records into batches of one schema.
+pub(crate) struct JsonDecoder {
+    schema: SchemaRef,
+    fields: Vec<Field>,
+    index_of: HashMap<String, usize>,
+    rows: usize,
+}
+
+struct Field {
+    name: String,
+    nullable: bool,
+    column: Column,
+}
+
+impl JsonDecoder {
+    /// `schema` holds the wanted fields only. Fails on a type that has no JSON form here.
+    pub(crate) fn new(schema: SchemaRef) -> Result<JsonDecoder, crate::types::UnsupportedType> {
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                Ok(Field {
+                    name: field.name().clone(),
+                    nullable: field.is_nullable(),
+                    column: Column::new(field.data_type())?,
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let index_of = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
+        Ok(JsonDecoder { schema, fields, index_of, rows: 0 })
+    }
+
+    /// Adds one record as a row; on an error no trace of it remains.
+    pub(crate) fn push(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let result = self.read_object(record).and_then(|()| self.fill_missing());
+        match &result {
+            Ok(()) => self.rows += 1,
+            Err(_) => self.fields.iter_mut().for_each(|field| field.column.truncate(self.rows)),
+        }
+        result
+    }
+
+    /// The rows so far as a batch; the decoder starts again, with its buffers' capacity kept as a hint.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let arrays: Vec<ArrayRef> =
+            self.fields.iter_mut().map(|field| field.column.finish()).collect::<Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+    }
+
+    fn read_object(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let mut json = Scanner::from_bytes(record)?;
+        json.begin_object()?;
+        // records of a topic have their fields in one order: try the next one before looking the name up
+        let mut expected = 0;
+        while let Some(key) = json.next_key()? {
+            let index = match self.fields.get(expected) {
+                Some(field) if field.name == *key => Some(expected),
+                _ => self.index_of.get(&*key).copied(),
+            };
+            let Some(index) = index else {
+                json.skip()?;
+                continue;
+            };
+            expected = index + 1;
+            let field = &mut self.fields[index];
+            field.column.truncate(self.rows);
+            if json.peek()? == Kind::Null {
+                json.null()?;
+                if !field.nullable {
+                    return Err(DecodeError::Null { field: field.name.clone() });
+                }
+                field.column.push_null();
+            } else {
+                field.column.push(&mut json, &field.name)?;
+            }
+        }
+        json.end()?;
+        Ok(())
+    }
+
+    fn fill_missing(&mut self) -> Result<(), DecodeError> {
+        for field in &mut self.fields {
+            if field.column.len() == self.rows {
+                if !field.nullable {
+                    return Err(DecodeError::Null { field: field.name.clone() });
+                }
+                field.column.push_null();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong_type(field: &str, expected: &DataType, found: &str) -> DecodeError {
+    let found = found.chars().take(64).collect();
+    DecodeError::WrongType { field: field.to_owned(), expected: crate::types::sql_name(expected), found }
+}
+
+#[cfg(test)]
+mod tests;

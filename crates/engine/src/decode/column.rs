@@ -1,0 +1,272 @@
+//! One column in the making. Unlike Arrow's builders it can take back its last rows, so that a bad record leaves none.
+
+use super::{DecodeError, wrong_type};
+use crate::types::UnsupportedType;
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
+    ListArray, StringArray, StructArray,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::error::ArrowError;
+use hoga_model::json::{Kind, Scanner};
+use hoga_model::number::{NumberError, parse_bigint, parse_decimal};
+use std::borrow::Cow;
+use std::mem::take;
+use std::sync::Arc;
+
+pub(super) struct Column {
+    data_type: DataType,
+    valid: Vec<bool>,
+    values: Values,
+}
+
+enum Values {
+    Boolean(Vec<bool>),
+    /// Every integer type, checked for its range when it is read.
+    Integer(Vec<i64>),
+    Double(Vec<f64>),
+    Decimal { units: Vec<i128>, precision: u8, scale: u8 },
+    Text { bytes: Vec<u8>, ends: Vec<i32> },
+    List { element: FieldRef, ends: Vec<i32>, column: Box<Column> },
+    Row { fields: Fields, columns: Vec<Column> },
+}
+
+impl Column {
+    pub(super) fn new(data_type: &DataType) -> Result<Column, UnsupportedType> {
+        let values = match data_type {
+            DataType::Boolean => Values::Boolean(Vec::new()),
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Values::Integer(Vec::new()),
+            DataType::Float32 | DataType::Float64 => Values::Double(Vec::new()),
+            DataType::Decimal128(precision, scale) if *scale >= 0 => {
+                Values::Decimal { units: Vec::new(), precision: *precision, scale: scale.unsigned_abs() }
+            }
+            DataType::Utf8 => Values::Text { bytes: Vec::new(), ends: Vec::new() },
+            DataType::List(element) => Values::List {
+                element: Arc::clone(element),
+                ends: Vec::new(),
+                column: Box::new(Column::new(element.data_type())?),
+            },
+            DataType::Struct(fields) => Values::Row {
+                fields: fields.clone(),
+                columns: fields.iter().map(|field| Column::new(field.data_type())).collect::<Result<_, _>>()?,
+            },
+            other => {
+                let name = crate::types::sql_name(other);
+                return Err(UnsupportedType(format!("{name} as a JSON field")));
+            }
+        };
+        Ok(Column { data_type: data_type.clone(), valid: Vec::new(), values })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.valid.len()
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.valid.push(false);
+        match &mut self.values {
+            Values::Boolean(values) => values.push(false),
+            Values::Integer(values) => values.push(0),
+            Values::Double(values) => values.push(0.0),
+            Values::Decimal { units, .. } => units.push(0),
+            Values::Text { bytes, ends } => ends.push(bytes.len() as i32),
+            Values::List { ends, column, .. } => ends.push(column.len() as i32),
+            Values::Row { columns, .. } => columns.iter_mut().for_each(Column::push_null),
+        }
+    }
+
+    /// Reads the next value of `json`, which is not null. On an error the column may hold a part of the row: truncate it.
+    pub(super) fn push(&mut self, json: &mut Scanner<'_>, field: &str) -> Result<(), DecodeError> {
+        let number_error = |reason: NumberError| DecodeError::Number { field: field.to_owned(), reason };
+        match &mut self.values {
+            Values::Decimal { units, precision, scale } => {
+                let token = number_token(json, field, &self.data_type)?;
+                units.push(parse_decimal(&token, *precision, *scale).map_err(number_error)?);
+            }
+            Values::Integer(values) => {
+                let token = number_token(json, field, &self.data_type)?;
+                let value = parse_bigint(&token).map_err(number_error)?;
+                if !fits(value, &self.data_type) {
+                    return Err(wrong_type(field, &self.data_type, &token));
+                }
+                values.push(value);
+            }
+            Values::Double(values) => {
+                let token = number_token(json, field, &self.data_type)?;
+                values.push(token.parse().map_err(|_| number_error(NumberError::NotANumber(token.into_owned())))?);
+            }
+            Values::Text { bytes, ends } => {
+                match json.peek()? {
+                    Kind::String => bytes.extend_from_slice(json.string()?.as_bytes()),
+                    _ => bytes.extend_from_slice(json.skip()?.as_bytes()),
+                }
+                ends.push(i32::try_from(bytes.len()).map_err(|_| wrong_type(field, &self.data_type, "over 2 GB of text"))?);
+            }
+            Values::Boolean(values) => values.push(boolean(json, field, &self.data_type)?),
+            Values::List { element, ends, column } => {
+                if json.peek()? != Kind::Array {
+                    return Err(wrong_type(field, &self.data_type, json.skip()?));
+                }
+                json.begin_array()?;
+                while json.next_element()? {
+                    column.push_or_null(json, field, element.is_nullable())?;
+                }
+                ends.push(column.len() as i32);
+            }
+            Values::Row { fields, columns } => {
+                if json.peek()? != Kind::Object {
+                    return Err(wrong_type(field, &self.data_type, json.skip()?));
+                }
+                let row = self.valid.len();
+                json.begin_object()?;
+                let mut expected = 0;
+                while let Some(key) = json.next_key()? {
+                    let index = match fields.get(expected) {
+                        Some(field) if *field.name() == *key => Some(expected),
+                        _ => fields.iter().position(|field| *field.name() == *key),
+                    };
+                    let Some(index) = index else {
+                        json.skip()?;
+                        continue;
+                    };
+                    expected = index + 1;
+                    columns[index].truncate(row);
+                    columns[index].push_or_null(json, fields[index].name(), fields[index].is_nullable())?;
+                }
+                for (column, field) in columns.iter_mut().zip(fields.iter()).filter(|(column, _)| column.len() == row) {
+                    if !field.is_nullable() {
+                        return Err(DecodeError::Null { field: field.name().clone() });
+                    }
+                    column.push_null();
+                }
+            }
+        }
+        self.valid.push(true);
+        Ok(())
+    }
+
+    /// Forgets every row from `rows` on.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.valid.truncate(rows);
+        match &mut self.values {
+            Values::Boolean(values) => values.truncate(rows),
+            Values::Integer(values) => values.truncate(rows),
+            Values::Double(values) => values.truncate(rows),
+            Values::Decimal { units, .. } => units.truncate(rows),
+            Values::Text { bytes, ends } => {
+                ends.truncate(rows);
+                bytes.truncate(end_of(ends));
+            }
+            Values::List { ends, column, .. } => {
+                ends.truncate(rows);
+                column.truncate(end_of(ends));
+            }
+            Values::Row { columns, .. } => columns.iter_mut().for_each(|column| column.truncate(rows)),
+        }
+    }
+
+    /// The rows as an array; the column is empty afterwards.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let valid = take(&mut self.valid);
+        let rows = valid.len();
+        let nulls = if valid.iter().all(|v| *v) { None } else { Some(NullBuffer::from(valid)) };
+        Ok(match &mut self.values {
+            Values::Boolean(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(take(values)), nulls)),
+            Values::Integer(values) => integers(take(values), nulls, &self.data_type),
+            Values::Double(values) => match self.data_type {
+                DataType::Float32 => {
+                    let values: Vec<f32> = take(values).into_iter().map(|value| value as f32).collect();
+                    Arc::new(Float32Array::try_new(values.into(), nulls)?)
+                }
+                _ => Arc::new(Float64Array::try_new(take(values).into(), nulls)?),
+            },
+            Values::Decimal { units, precision, scale } => Arc::new(
+                Decimal128Array::try_new(take(units).into(), nulls)?
+                    .with_precision_and_scale(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))?,
+            ),
+            Values::Text { bytes, ends } => {
+                let offsets = offsets(take(ends));
+                // every piece was a &str, so the whole is UTF-8; try_new checks it once more, and that is cheap
+                Arc::new(StringArray::try_new(offsets, Buffer::from_vec(take(bytes)), nulls)?)
+            }
+            Values::List { element, ends, column } => {
+                let offsets = offsets(take(ends));
+                Arc::new(ListArray::try_new(Arc::clone(element), offsets, column.finish()?, nulls)?)
+            }
+            Values::Row { fields, columns } => {
+                let arrays = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, rows)?)
+            }
+        })
+    }
+
+    fn push_or_null(&mut self, json: &mut Scanner<'_>, field: &str, nullable: bool) -> Result<(), DecodeError> {
+        if json.peek()? == Kind::Null {
+            json.null()?;
+            if !nullable {
+                return Err(DecodeError::Null { field: field.to_owned() });
+            }
+            self.push_null();
+            return Ok(());
+        }
+        self.push(json, field)
+    }
+}
+
+/// A number, or the content of a string that may be one.
+fn number_token<'a>(json: &mut Scanner<'a>, field: &str, expected: &DataType) -> Result<Cow<'a, str>, DecodeError> {
+    match json.peek()? {
+        Kind::Number => Ok(Cow::Borrowed(json.number()?)),
+        Kind::String => Ok(match json.string()? {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        }),
+        _ => Err(wrong_type(field, expected, json.skip()?)),
+    }
+}
+
+fn boolean(json: &mut Scanner<'_>, field: &str, expected: &DataType) -> Result<bool, DecodeError> {
+    match json.peek()? {
+        Kind::Bool => Ok(json.boolean()?),
+        Kind::String => {
+            let text = json.string()?;
+            match text.trim().to_ascii_lowercase().as_str() {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err(wrong_type(field, expected, &text)),
+            }
+        }
+        _ => Err(wrong_type(field, expected, json.skip()?)),
+    }
+}
+
+fn fits(value: i64, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int8 => i8::try_from(value).is_ok(),
+        DataType::Int16 => i16::try_from(value).is_ok(),
+        DataType::Int32 => i32::try_from(value).is_ok(),
+        _ => true,
+    }
+}
+
+fn integers(values: Vec<i64>, nulls: Option<NullBuffer>, data_type: &DataType) -> ArrayRef {
+    // `fits` was asked for every value, so the casts keep them
+    match data_type {
+        DataType::Int8 => Arc::new(Int8Array::new(values.iter().map(|v| *v as i8).collect(), nulls)),
+        DataType::Int16 => Arc::new(Int16Array::new(values.iter().map(|v| *v as i16).collect(), nulls)),
+        DataType::Int32 => Arc::new(Int32Array::new(values.iter().map(|v| *v as i32).collect(), nulls)),
+        _ => Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls)),
+    }
+}
+
+fn end_of(ends: &[i32]) -> usize {
+    ends.last().map_or(0, |end| *end as usize)
+}
+
+fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
+    let mut offsets = Vec::with_capacity(ends.len() + 1);
+    offsets.push(0);
+    offsets.extend(ends);
+    OffsetBuffer::new(ScalarBuffer::from(offsets))
+}

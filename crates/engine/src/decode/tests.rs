@@ -1,0 +1,113 @@
+//! What becomes a row, what does not, and that a bad record leaves no trace in any column.
+
+use super::*;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Decimal128Type, Field as ArrowField, Fields, Int64Type, Schema};
+use arrow::util::pretty::pretty_format_batches;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+fn schema() -> SchemaRef {
+    let unit = Fields::from(vec![
+        ArrowField::new("ask_price", DataType::Decimal128(20, 8), true),
+        ArrowField::new("ask_size", DataType::Decimal128(24, 8), true),
+    ]);
+    let element = ArrowField::new("element", DataType::Struct(unit), true);
+    Arc::new(Schema::new(vec![
+        ArrowField::new("code", DataType::Utf8, true),
+        ArrowField::new("price", DataType::Decimal128(20, 8), true),
+        ArrowField::new("id", DataType::Int64, false),
+        ArrowField::new("rate", DataType::Float64, true),
+        ArrowField::new("flag", DataType::Boolean, true),
+        ArrowField::new("units", DataType::List(Arc::new(element)), true),
+    ]))
+}
+
+fn decoder() -> JsonDecoder {
+    JsonDecoder::new(schema()).expect("the types are supported")
+}
+
+#[track_caller]
+fn check(records: &[&str], expected: Expect) {
+    let mut decoder = decoder();
+    let mut text = String::new();
+    for record in records {
+        if let Err(error) = decoder.push(record.as_bytes()) {
+            text.push_str(&format!("{record}: {error}\n"));
+        }
+    }
+    let batch = decoder.finish().expect("columns of equal length");
+    text.push_str(&pretty_format_batches(&[batch]).expect("printable").to_string());
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn rows() {
+    check(
+        &[
+            r#"{"code":"KRW-BTC","price":1.16539E8,"id":17853950437790001,"rate":0.25,"flag":true,"units":[{"ask_price":1,"ask_size":2.5},{"ask_size":"3"}]}"#,
+            r#"{"unknown":{"a":[1]},"id":"9223372036854775807","price":"0E-8","code":12.50}"#,
+            r#"{"id":1,"id":2,"units":[],"code":null,"code":"last wins"}"#,
+            r#"{"id":3,"units":[null],"flag":"FALSE","rate":"1e3","code":{"a":"비트"}}"#,
+        ],
+        expect![[r#"
+            +-----------+--------------------+---------------------+--------+-------+--------------------------------------------------------------------------------------+
+            | code      | price              | id                  | rate   | flag  | units                                                                                |
+            +-----------+--------------------+---------------------+--------+-------+--------------------------------------------------------------------------------------+
+            | KRW-BTC   | 116539000.00000000 | 17853950437790001   | 0.25   | true  | [{ask_price: 1.00000000, ask_size: 2.50000000}, {ask_price: , ask_size: 3.00000000}] |
+            | 12.50     | 0.00000000         | 9223372036854775807 |        |       |                                                                                      |
+            | last wins |                    | 2                   |        |       | []                                                                                   |
+            | {"a":"비트"} |                    | 3                   | 1000.0 | false | []                                                                                 |
+            +-----------+--------------------+---------------------+--------+-------+--------------------------------------------------------------------------------------+"#]],
+    );
+}
+
+#[test]
+fn a_bad_record_is_no_row_and_says_why() {
+    check(
+        &[
+            r#"{"id":1,"code":"a""#,
+            r#"{"id":1} x"#,
+            r#"[1]"#,
+            r#"{"code":"no id"}"#,
+            r#"{"id":null}"#,
+            r#"{"id":1.5}"#,
+            r#"{"id":1,"price":"abc"}"#,
+            r#"{"id":1,"price":1e30}"#,
+            r#"{"id":1,"units":{"ask_price":1}}"#,
+            r#"{"id":1,"units":[{"ask_price":1},{"ask_price":true}]}"#,
+            r#"{"id":1,"flag":1}"#,
+            r#"{"id":7,"code":"the only row"}"#,
+        ],
+        expect![[]],
+    );
+}
+
+#[test]
+fn decimals_never_pass_through_a_double() {
+    let mut decoder = decoder();
+    decoder.push(br#"{"id":9007199254740993,"price":123456789012.12345678}"#).expect("a row");
+    let batch = decoder.finish().expect("a batch");
+    assert_eq!(batch.column(1).as_primitive::<Decimal128Type>().value(0), 12_345_678_901_212_345_678);
+    assert_eq!(batch.column(2).as_primitive::<Int64Type>().value(0), 9_007_199_254_740_993);
+}
+
+proptest! {
+    #[test]
+    fn bad_records_between_good_ones_change_nothing(records in prop::collection::vec(prop_oneof![
+        (0_i64..1000).prop_map(|id| (true, format!(r#"{{"id":{id},"code":"{id}","units":[{{"ask_price":{id}}}],"price":{id}.5}}"#))),
+        Just((false, r#"{"code":"x","units":[{"ask_price":1},{"ask_price":2}],"price":1,"id":"x"}"#.to_owned())),
+        Just((false, r#"{"id":5,"price":1,"units":[{"ask_price":1},{"ask_price":[]}]}"#.to_owned())),
+        Just((false, r#"{"id":5,"code":"half"#.to_owned())),
+    ], 0..20)) {
+        let mut mixed = decoder();
+        let mut good = decoder();
+        for (is_good, record) in &records {
+            prop_assert_eq!(mixed.push(record.as_bytes()).is_ok(), *is_good);
+            if *is_good {
+                good.push(record.as_bytes()).expect("a good record");
+            }
+        }
+        prop_assert_eq!(mixed.finish().expect("a batch"), good.finish().expect("a batch"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Live SQL: sessions in which every table is pinned to one moment, committed rows and live rows together.
+
+mod provider;
+mod scan;
+mod service;
+
+pub use service::{QueryLimits, QueryService};

@@ -1,0 +1,90 @@
+//! The query service: one runtime and one set of functions for all, one pinned catalog for each statement.
+
+use super::provider::PinnedTable;
+use arrow::array::timezone::Tz;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
+};
+use datafusion::common::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use hoga_lake::LiveTable;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The database of the PostgreSQL wire.
+const CATALOG: &str = "hoga";
+/// The schema that unqualified names are looked up in.
+const SCHEMA: &str = "upbit";
+
+#[derive(Debug, Clone)]
+pub struct QueryLimits {
+    /// All queries together; what needs more spills to disk.
+    pub memory_bytes: usize,
+    /// Threads' worth of work a query is split into.
+    pub partitions: usize,
+    /// Where sorts and aggregates spill.
+    pub spill_folder: PathBuf,
+}
+
+/// Makes sessions. Cheap to share.
+pub struct QueryService {
+    tables: Vec<Arc<LiveTable>>,
+    state: SessionState,
+}
+
+impl QueryService {
+    pub fn new(tables: Vec<Arc<LiveTable>>, limits: &QueryLimits) -> Result<QueryService> {
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![limits.spill_folder.clone()]));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_information_schema(true)
+            .with_target_partitions(limits.partitions);
+        // strings are Utf8 in the lake tables; a literal should not turn them into views and back
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        let mut state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let utc: Tz = crate::types::UTC.parse().map_err(datafusion::error::DataFusionError::from)?;
+        for function in crate::functions::flink_functions(utc) {
+            datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
+        }
+        Ok(QueryService { tables, state })
+    }
+
+    /// A session for one statement: all its tables show this moment, however long the statement runs.
+    pub fn session(&self) -> Result<SessionContext> {
+        let mut state = self.state.clone();
+        state.register_catalog_list(self.pinned_catalogs()?);
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    fn pinned_catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
+        let catalog = MemoryCatalogProvider::new();
+        for table in &self.tables {
+            let (database, name) = (table.database(), table.table());
+            let schema = match catalog.schema(database) {
+                Some(schema) => schema,
+                None => {
+                    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                    catalog.register_schema(database, Arc::clone(&schema))?;
+                    schema
+                }
+            };
+            let pinned: Arc<dyn TableProvider> = Arc::new(PinnedTable::new(table.view()));
+            schema.register_table(name.to_owned(), pinned)?;
+        }
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Ok(Arc::new(catalogs))
+    }
+}

@@ -1,0 +1,119 @@
+//! Counters that the page, `/metrics` and `hoga status` show. Written by one thread, read by any.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct JobStats {
+    pub records_in: Counter,
+    pub rows_out: Counter,
+    pub dead_letters: Counter,
+    /// Records lost to damage in the log.
+    pub damaged: Counter,
+    /// From the receipt of an event to its visibility in SQL.
+    pub visible_after: Latency,
+    error: Mutex<Option<String>>,
+}
+
+impl JobStats {
+    /// Why the job stands still, if it does.
+    pub fn error(&self) -> Option<String> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_error(&self, error: Option<String>) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// Milliseconds in buckets: one each up to 63 ms, then doubling. Enough for a median and a 99th percentile.
+#[derive(Debug)]
+pub struct Latency {
+    buckets: [AtomicU64; BUCKETS],
+}
+
+const LINEAR_MS: u64 = 64;
+const DOUBLINGS: usize = 24;
+const BUCKETS: usize = LINEAR_MS as usize + DOUBLINGS;
+
+impl Default for Latency {
+    fn default() -> Latency {
+        Latency { buckets: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl Latency {
+    /// A negative time (the clock was set back) counts as none.
+    pub fn record_ms(&self, ms: i64) {
+        self.buckets[bucket_of(u64::try_from(ms).unwrap_or(0))].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn snapshot(&self) -> Vec<u64> {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect()
+    }
+}
+
+/// The least time in ms that the share `quantile` of the counts does not exceed; None without counts.
+pub fn quantile_ms(counts: &[u64], quantile: f64) -> Option<u64> {
+    let total: u64 = counts.iter().sum();
+    let wanted = ((total as f64 * quantile).ceil() as u64).max(1);
+    let mut seen = 0;
+    counts.iter().position(|count| {
+        seen += count;
+        seen >= wanted
+    }).map(upper_ms)
+}
+
+fn bucket_of(ms: u64) -> usize {
+    if ms < LINEAR_MS {
+        return ms as usize;
+    }
+    let doublings = (ms / LINEAR_MS).ilog2() as usize;
+    (LINEAR_MS as usize + doublings).min(BUCKETS - 1)
+}
+
+fn upper_ms(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    if bucket < LINEAR_MS { bucket } else { (LINEAR_MS << (bucket - LINEAR_MS + 1)) - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles() {
+        let latency = Latency::default();
+        assert_eq!(quantile_ms(&latency.snapshot(), 0.5), None);
+        for ms in [1, 1, 2, 2, 2, 3, 3, 3, 4, 500] {
+            latency.record_ms(ms);
+        }
+        let counts = latency.snapshot();
+        assert_eq!(quantile_ms(&counts, 0.5), Some(2));
+        assert_eq!(quantile_ms(&counts, 0.9), Some(4));
+        assert_eq!(quantile_ms(&counts, 0.99), Some(511));
+        latency.record_ms(i64::MAX);
+        latency.record_ms(-5);
+    }
+
+    #[test]
+    fn every_bucket_holds_its_bound() {
+        for ms in [0, 1, 63, 64, 127, 128, 4_000, 1 << 28] {
+            assert!(upper_ms(bucket_of(ms)) >= ms, "{ms}");
+            assert!(bucket_of(ms) == 0 || upper_ms(bucket_of(ms) - 1) < ms, "{ms}");
+        }
+    }
+}
