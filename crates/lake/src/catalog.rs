@@ -3,7 +3,8 @@
 use crate::error::{LakeError, Result};
 use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
 use crate::lock::WarehouseLock;
-use crate::paimon_schema::{check_same, creation_schema};
+use crate::paimon_schema::{arrow_schema, check_same, creation_schema};
+use arrow::datatypes::SchemaRef;
 use crate::spec::TableSpec;
 use paimon::catalog::Identifier;
 use paimon::{Catalog, CatalogOptions, FileSystemCatalog, Options, Table};
@@ -87,6 +88,34 @@ impl Lake {
             .map_err(LakeError::paimon(&name, "create the table"))?;
         let table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
         check_same(spec, table.schema())?;
+        let live = self.open_live(name.clone(), table, spec.schema.clone(), settings).await?;
+        tables.insert(name, live.clone());
+        Ok(live)
+    }
+
+    /// A table that exists, with the columns it has: for reading a folder whose pipeline is not at hand.
+    pub async fn open_table(&self, database: &str, table: &str) -> Result<Arc<LiveTable>> {
+        let name = format!("{database}.{table}");
+        let mut tables = self.tables.lock().await;
+        if let Some(open) = tables.get(&name) {
+            return Ok(open.clone());
+        }
+        let identifier = Identifier::new(database, table);
+        let found = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
+        let schema = arrow_schema(&name, found.schema())?;
+        let live = self.open_live(name.clone(), found, schema, LiveTableOptions::default()).await?;
+        tables.insert(name, live.clone());
+        Ok(live)
+    }
+
+    /// At its latest snapshot, with an empty tail.
+    async fn open_live(
+        &self,
+        name: String,
+        table: Table,
+        schema: SchemaRef,
+        settings: LiveTableOptions,
+    ) -> Result<Arc<LiveTable>> {
         let directory = self.table_directory(&table);
         drop_stale_hint(&directory)?;
         let latest = table
@@ -94,17 +123,9 @@ impl Lake {
             .get_latest_snapshot()
             .await
             .map_err(LakeError::paimon(&name, "read the latest snapshot"))?;
-        let live = Arc::new(LiveTable::new(
-            TableIdentity { name: name.clone(), schema: spec.schema.clone() },
-            table,
-            directory,
-            latest,
-            settings,
-            &self.options.commit_user,
-            self.lock.clone(),
-        )?);
-        tables.insert(name, live.clone());
-        Ok(live)
+        let identity = TableIdentity { name, schema };
+        let user = &self.options.commit_user;
+        LiveTable::new(identity, table, directory, latest, settings, user, self.lock.clone()).map(Arc::new)
     }
 
     /// Names of the databases.

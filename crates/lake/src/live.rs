@@ -166,6 +166,15 @@ impl LiveTable {
         &self.identity.name
     }
 
+    pub fn database(&self) -> &str {
+        self.name().split_once('.').map_or("", |(database, _)| database)
+    }
+
+    /// The name without its database.
+    pub fn table(&self) -> &str {
+        self.name().split_once('.').map_or(self.name(), |(_, table)| table)
+    }
+
     /// The schema of appended batches and of whatever is read.
     pub fn schema(&self) -> &SchemaRef {
         &self.identity.schema

@@ -2,11 +2,12 @@
 
 use crate::error::{LakeError, Result};
 use crate::spec::TableSpec;
-use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, Field, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use paimon::spec::{
     ArrayType, BigIntType, BooleanType, DataField, DataType, DateType, DecimalType, DoubleType, FloatType, IntType,
     LocalZonedTimestampType, RowType, Schema, SmallIntType, TableSchema, TimestampType, TinyIntType, VarCharType,
 };
+use std::sync::Arc;
 
 /// The one zone an instant may name; Paimon keeps instants in UTC.
 const UTC: &str = "UTC";
@@ -130,6 +131,57 @@ fn column_type(table: &str, path: &str, field: &Field) -> Result<DataType> {
             DataType::Row(RowType::with_nullable(nullable, fields))
         }
         _ => return Err(invalid()),
+    })
+}
+
+/// The columns of an existing table in Arrow's terms: the inverse of [`creation_schema`].
+pub(crate) fn arrow_schema(table: &str, existing: &TableSchema) -> Result<SchemaRef> {
+    let fields = existing.fields().iter().map(|field| arrow_field(table, field.name(), field)).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(ArrowSchema::new(fields)))
+}
+
+fn arrow_field(table: &str, path: &str, field: &DataField) -> Result<Field> {
+    Ok(Field::new(field.name(), arrow_type(table, path, field.data_type())?, field.data_type().is_nullable()))
+}
+
+fn arrow_type(table: &str, path: &str, data_type: &DataType) -> Result<ArrowType> {
+    let unsupported = || LakeError::UnsupportedType {
+        table: table.to_owned(),
+        column: path.to_owned(),
+        data_type: sql_name(data_type),
+    };
+    let unit = |precision: u32| match precision {
+        MILLISECOND_PRECISION => Ok(TimeUnit::Millisecond),
+        MICROSECOND_PRECISION => Ok(TimeUnit::Microsecond),
+        _ => Err(unsupported()),
+    };
+    Ok(match data_type {
+        DataType::VarChar(_) | DataType::Char(_) => ArrowType::Utf8,
+        DataType::Boolean(_) => ArrowType::Boolean,
+        DataType::TinyInt(_) => ArrowType::Int8,
+        DataType::SmallInt(_) => ArrowType::Int16,
+        DataType::Int(_) => ArrowType::Int32,
+        DataType::BigInt(_) => ArrowType::Int64,
+        DataType::Float(_) => ArrowType::Float32,
+        DataType::Double(_) => ArrowType::Float64,
+        DataType::Date(_) => ArrowType::Date32,
+        DataType::Decimal(decimal) => {
+            let digits = |count: u32| u8::try_from(count).map_err(|_| unsupported());
+            let scale = i8::try_from(decimal.scale()).map_err(|_| unsupported())?;
+            ArrowType::Decimal128(digits(decimal.precision())?, scale)
+        }
+        DataType::Timestamp(time) => ArrowType::Timestamp(unit(time.precision())?, None),
+        DataType::LocalZonedTimestamp(time) => ArrowType::Timestamp(unit(time.precision())?, Some(UTC.into())),
+        DataType::Array(array) => {
+            let element = array.element_type();
+            let arrow = arrow_type(table, &format!("{path}[]"), element)?;
+            ArrowType::List(Arc::new(Field::new("element", arrow, element.is_nullable())))
+        }
+        DataType::Row(row) => {
+            let fields = row.fields().iter().map(|field| arrow_field(table, &format!("{path}.{}", field.name()), field));
+            ArrowType::Struct(fields.collect::<Result<Fields>>()?)
+        }
+        _ => return Err(unsupported()),
     })
 }
 
