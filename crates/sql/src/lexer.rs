@@ -8,13 +8,17 @@ use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whit
 use crate::diagnostic::{Diagnostics, Problem};
 use crate::dialect::FlinkDialect;
 use crate::source::{RegionKind, Source, regions};
-use crate::tokens::point;
+use crate::tokens::{bare_word, point};
 
 /// No statement of a pipeline comes near: the widest one here, a ticker table, has 200 tokens.
 pub(crate) const STATEMENT_TOKENS_MAX: usize = 20_000;
 
-/// Each operator can nest the tree one level deeper, and walking a tree takes stack.
-pub(crate) const STATEMENT_OPERATORS_MAX: usize = 400;
+/// Each operator nests the tree one level deeper, and to clone or compare a tree takes stack: 300 levels fill the 2 MB of a
+/// thread in a debug build. Counted from comma to comma.
+pub(crate) const EXPRESSION_OPERATORS_MAX: usize = 200;
+
+/// UNION and its kin nest a query in the same way, across commas.
+pub(crate) const SET_OPERATORS_MAX: usize = 100;
 
 /// Parentheses within parentheses: each level can double sqlparser's work where it must try two readings.
 pub(crate) const PARENTHESES_DEPTH_MAX: usize = 24;
@@ -123,6 +127,10 @@ fn refused_token(token: &TokenWithSpan, source: &Source) -> Option<Problem> {
             Problem::new(span, "double quotes mean nothing in Flink SQL")
                 .hint(format!("write '{text}' for a text, `{text}` for a name")),
         ),
+        Token::Word(word) if word.quote_style.is_none() && !word.value.is_ascii() => Some(
+            Problem::new(span, format!("{} needs backticks: names without them are of ASCII letters", word.value))
+                .hint(format!("write `{}`", word.value)),
+        ),
         Token::Neq if source.original_text(span) == "!=" => {
             Some(Problem::new(span, "Flink SQL has no operator !=").hint("write <>"))
         }
@@ -161,46 +169,50 @@ fn too_large(tokens: &[TokenWithSpan]) -> Option<Problem> {
             format!("this statement has more than {STATEMENT_TOKENS_MAX} words and signs"),
         ));
     }
-    if tokens.iter().filter(|token| deepens(&token.token)).count() > STATEMENT_OPERATORS_MAX {
-        return Some(Problem::new(span, format!("this statement has more than {STATEMENT_OPERATORS_MAX} operators")));
+    let set_operator =
+        |token: &&TokenWithSpan| bare_word(&token.token).is_some_and(|word| SET_OPERATORS.contains(&word.as_str()));
+    if let Some(token) = tokens.iter().filter(set_operator).nth(SET_OPERATORS_MAX) {
+        return Some(Problem::new(token.span, format!("this statement has more than {SET_OPERATORS_MAX} UNIONs")));
     }
-    let mut depth = 0usize;
+    too_deep(tokens)
+}
+
+/// Follows how deep the tree of each list item will be, parenthesis by parenthesis.
+fn too_deep(tokens: &[TokenWithSpan]) -> Option<Problem> {
+    let mut depths = vec![0usize];
     for token in tokens {
-        match token.token {
-            Token::LParen | Token::LBracket => depth += 1,
-            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+        match &token.token {
+            Token::LParen | Token::LBracket => depths.push(0),
+            Token::RParen | Token::RBracket if depths.len() > 1 => {
+                let inner = depths.pop().unwrap_or_default();
+                depths.last_mut().into_iter().for_each(|depth| *depth += inner);
+            }
+            Token::Comma => depths.last_mut().into_iter().for_each(|depth| *depth = 0),
+            other if deepens(other) => depths.last_mut().into_iter().for_each(|depth| *depth += 1),
             _ => {}
         }
-        if depth > PARENTHESES_DEPTH_MAX {
+        if depths.len() - 1 > PARENTHESES_DEPTH_MAX {
             let message = format!("parentheses are nested deeper than {PARENTHESES_DEPTH_MAX} levels");
+            return Some(Problem::new(token.span, message));
+        }
+        if depths.iter().sum::<usize>() > EXPRESSION_OPERATORS_MAX {
+            let message = format!("this expression has more than {EXPRESSION_OPERATORS_MAX} operators");
             return Some(Problem::new(token.span, message));
         }
     }
     None
 }
 
+/// Operators between whole queries.
+const SET_OPERATORS: &[&str] = &["UNION", "EXCEPT", "INTERSECT", "MINUS"];
+
 /// True for a token that can put one expression or query inside another.
 fn deepens(token: &Token) -> bool {
     match token {
         Token::Word(word) => {
             let word = word.value.to_ascii_uppercase();
-            [
-                "AND",
-                "OR",
-                "NOT",
-                "IS",
-                "LIKE",
-                "IN",
-                "BETWEEN",
-                "SIMILAR",
-                "AT",
-                "COLLATE",
-                "UNION",
-                "EXCEPT",
-                "INTERSECT",
-                "CASE",
-            ]
-            .contains(&word.as_str())
+            ["AND", "OR", "NOT", "IS", "LIKE", "IN", "BETWEEN", "SIMILAR", "AT", "COLLATE", "CASE"]
+                .contains(&word.as_str())
         }
         Token::Number(..)
         | Token::SingleQuotedString(_)

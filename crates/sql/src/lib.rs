@@ -29,8 +29,8 @@ pub use dialect::FlinkDialect;
 pub use name::{TablePath, quoted};
 pub use options::{OptionEntry, Options};
 pub use pipeline::{
-    Catalog, CatalogKind, Column, ColumnKind, DEFAULT_CATALOG, DEFAULT_DATABASE, Database, Job, Mistake, Pipeline, Table, View,
-    Watermark, parse_pipeline, substitute_variables,
+    Catalog, CatalogKind, Column, ColumnKind, DEFAULT_CATALOG, DEFAULT_DATABASE, Database, Job, Mistake, Pipeline,
+    Table, View, Watermark, parse_pipeline, substitute_variables,
 };
 pub use settings::{Settings, parse_duration_ms};
 pub use source::SOURCE_BYTES_MAX;

@@ -35,7 +35,7 @@ pub(crate) fn quoted_always(name: &str) -> String {
 /// `did you mean …`, if one of the candidates is close enough to be what was meant.
 pub(crate) fn did_you_mean<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     let near = |candidate: &&str| distance(typed, candidate);
-    let allowed = 1 + typed.chars().count() / 4;
+    let allowed = (typed.chars().count() + 1) / 3;
     candidates
         .into_iter()
         .map(|candidate| (near(&candidate), candidate))

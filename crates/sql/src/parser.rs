@@ -99,12 +99,16 @@ impl Parser<'_> {
                 if set.inserts.is_empty() {
                     self.report.add(Problem::new(set.start, "this statement set has no INSERT INTO"));
                 }
-                self.statements.push(Statement::StatementSet(set.inserts));
+                self.statements.push(Statement::Inserts(set.inserts));
             }
         } else if cursor.sees(&["INSERT"]) {
+            let ends = cursor.rest().last().is_some_and(|token| bare_word(&token.token).as_deref() == Some("END"));
             let insert = insert::insert(&mut cursor);
-            if let (Some(insert), Some(set)) = (self.report.keep(insert), &mut self.set) {
-                set.inserts.push(insert);
+            match (self.report.keep(insert), &mut self.set) {
+                (Some(insert), Some(set)) => set.inserts.push(insert),
+                // only the ; before END is missing
+                (None, _) if ends => self.close_set_quietly(),
+                _ => {}
             }
         } else {
             let found = cursor.unexpected("INSERT INTO or END");
@@ -119,7 +123,7 @@ impl Parser<'_> {
 
     fn close_set_quietly(&mut self) {
         if let Some(set) = self.set.take() {
-            self.statements.push(Statement::StatementSet(set.inserts));
+            self.statements.push(Statement::Inserts(set.inserts));
         }
     }
 

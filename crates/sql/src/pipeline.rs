@@ -61,7 +61,7 @@ impl Mistake {
     }
 }
 
-/// A catalog of the file. The default catalog is not listed unless the file drops to it by name.
+/// A catalog that the file creates; the default catalog is not among them.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     pub name: String,

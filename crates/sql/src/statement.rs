@@ -26,7 +26,7 @@ pub(crate) enum Statement {
     },
     Insert(Box<Insert>),
     /// The inserts of one EXECUTE STATEMENT SET: one Flink job.
-    StatementSet(Vec<Insert>),
+    Inserts(Vec<Insert>),
 }
 
 /// A name of one to three parts, as written.
@@ -100,7 +100,7 @@ pub(crate) struct ColumnDefinition {
 pub(crate) enum ColumnDefinitionKind {
     Physical(SqlType),
     Metadata { sql_type: SqlType, key: Option<(String, Span)>, is_virtual: bool },
-    Computed(Expr),
+    Computed(Box<Expr>),
 }
 
 #[derive(Debug)]

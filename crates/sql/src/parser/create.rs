@@ -20,6 +20,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>, report: &mut Report<'_>) -> Parsed
         Some("FUNCTION" | "MODEL") => Err(refused::by_name(&whole, if temporary { 3 } else { 2 })),
         Some("MATERIALIZED") => Err(refused::by_name(&whole, 3)),
         Some("SYSTEM") => Err(refused::by_name(&whole, 4)),
+        _ if temporary => Err(cursor.unexpected("TABLE or VIEW")),
         _ => Err(cursor.unexpected("CATALOG, DATABASE, TABLE or VIEW")),
     }
 }

@@ -12,7 +12,8 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Parsed<Insert> {
     if cursor.sees(&["INSERT", "OVERWRITE"]) {
         return Err(refused::by_name(cursor, 2));
     }
-    cursor.expect(&["INSERT", "INTO"])?;
+    cursor.expect(&["INSERT"])?;
+    cursor.expect(&["INTO"])?;
     let sink = simple::path(cursor, ObjectKind::Table, 3)?;
     if cursor.sees(&["PARTITION"]) {
         return Err(refused::by_name(cursor, 1).hint("write the partition's columns in the SELECT list"));

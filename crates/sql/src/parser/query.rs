@@ -12,7 +12,7 @@ use crate::tokens::{Cursor, Parsed, Steps, point};
 /// How deep sqlparser may recurse: subqueries in subqueries, parentheses in parentheses.
 const QUERY_DEPTH_MAX: usize = 64;
 
-/// Separates message and hint of our own problem while it travels as sqlparser's error.
+/// Ends the message of our own problem, before its hint, while it travels as sqlparser's error.
 const HINT_MARK: char = '\u{1}';
 const LINE_MARK: &str = " at Line: ";
 const COLUMN_MARK: &str = ", Column: ";
@@ -23,7 +23,21 @@ pub(super) fn expression(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
 
 pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Box<Query>> {
     super::refused::in_query(cursor)?;
+    parentheses(cursor)?;
     run(cursor, |parser| parser.parse_query())
+}
+
+/// sqlparser reports a parenthesis that is never closed at some later place.
+fn parentheses(cursor: &Cursor<'_>) -> Parsed<()> {
+    let mut open = Vec::new();
+    for token in cursor.rest() {
+        match token.token {
+            Token::LParen => open.push(token.span),
+            Token::RParen if open.pop().is_none() => return Err(Problem::new(token.span, "this ) closes nothing")),
+            _ => {}
+        }
+    }
+    open.pop().map_or(Ok(()), |span| Err(Problem::new(span, "this ( is never closed")))
 }
 
 fn run<T>(cursor: &mut Cursor<'_>, parse: fn(&mut Parser<'_>) -> Result<T, ParserError>) -> Parsed<T> {
@@ -42,9 +56,9 @@ fn run<T>(cursor: &mut Cursor<'_>, parse: fn(&mut Parser<'_>) -> Result<T, Parse
 
 /// A problem of ours found inside sqlparser's parser, in the only form its errors have: text.
 pub(crate) fn encode_problem(problem: &Problem) -> ParserError {
-    let hint = problem.hint.as_deref().map(|hint| format!("{HINT_MARK}{hint}")).unwrap_or_default();
+    let hint = problem.hint.as_deref().unwrap_or_default();
     let Location { line, column } = problem.span.start;
-    ParserError::ParserError(format!("{}{hint}{LINE_MARK}{line}{COLUMN_MARK}{column}", problem.message))
+    ParserError::ParserError(format!("{}{HINT_MARK}{hint}{LINE_MARK}{line}{COLUMN_MARK}{column}", problem.message))
 }
 
 fn decode(error: ParserError, cursor: &Cursor<'_>) -> Problem {
@@ -60,11 +74,10 @@ fn decode(error: ParserError, cursor: &Cursor<'_>) -> Problem {
             None => (text, None),
         };
     let span = place.map_or(cursor.end_span(), |place| span_at(place, cursor));
-    let (message, hint) = match message.split_once(HINT_MARK) {
-        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None => (message, None),
-    };
-    Problem::new(span, reworded(&message)).maybe_hint(hint)
+    match message.split_once(HINT_MARK) {
+        Some((message, hint)) => Problem::new(span, message).maybe_hint((!hint.is_empty()).then(|| hint.to_owned())),
+        None => Problem::new(span, reworded(&message)),
+    }
 }
 
 fn location(text: &str) -> Option<Location> {

@@ -24,6 +24,7 @@ pub(super) fn drop_object(cursor: &mut Cursor<'_>) -> Parsed<Statement> {
         Some("FUNCTION" | "MODEL") => return Err(refused::by_name(&whole, if temporary { 3 } else { 2 })),
         Some("MATERIALIZED") => return Err(refused::by_name(&whole, 3)),
         Some("SYSTEM") => return Err(refused::by_name(&whole, 4)),
+        _ if temporary => return Err(cursor.unexpected("TABLE or VIEW")),
         _ => return Err(cursor.unexpected("CATALOG, DATABASE, TABLE or VIEW")),
     };
     cursor.advance();

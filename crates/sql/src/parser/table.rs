@@ -118,7 +118,7 @@ fn column(item: &mut Cursor<'_>) -> Parsed<ColumnDefinition> {
     let start = item.next_span().start;
     let name = item.name("a column name")?;
     let (kind, primary_key) = if item.eat(&["AS"]) {
-        (ColumnDefinitionKind::Computed(query::expression(item)?), false)
+        (ColumnDefinitionKind::Computed(Box::new(query::expression(item)?)), false)
     } else {
         typed(item)?
     };

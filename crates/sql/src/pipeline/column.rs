@@ -55,7 +55,7 @@ fn column(definition: &ColumnDefinition, in_key: bool) -> Column {
             key: key.as_ref().map_or(&definition.name.value, |(key, _)| key).clone(),
             is_virtual: *is_virtual,
         },
-        ColumnDefinitionKind::Computed(expr) => ColumnKind::Computed(Box::new(expr.clone())),
+        ColumnDefinitionKind::Computed(expr) => ColumnKind::Computed(expr.clone()),
     };
     Column { name: definition.name.value.clone(), kind, comment: definition.comment.clone(), span: definition.span }
 }

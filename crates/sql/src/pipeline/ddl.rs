@@ -59,7 +59,11 @@ impl Resolver<'_> {
             return Err(problem);
         }
         if self.find(&path).is_some() && !self.broken_catalogs.contains(&path.catalog) {
-            return if create.if_not_exists { Ok(()) } else { Err(exists(ObjectKind::Table, &path.to_string(), span)) };
+            return if create.if_not_exists {
+                Ok(())
+            } else {
+                Err(exists(ObjectKind::Table, &self.shown(&path), span))
+            };
         }
         let (columns, mut problems) = resolve_columns(&create);
         let connector = match self.connector(&create, &path) {
@@ -158,7 +162,7 @@ impl Resolver<'_> {
             return Err(problem);
         }
         if self.find(&path).is_some() {
-            return if create.if_not_exists { Ok(()) } else { Err(exists(ObjectKind::View, &path.to_string(), span)) };
+            return if create.if_not_exists { Ok(()) } else { Err(exists(ObjectKind::View, &self.shown(&path), span)) };
         }
         let Some(mut query) = create.query else {
             self.broken_tables.insert(path);
@@ -236,9 +240,11 @@ impl Resolver<'_> {
                 self.broken_tables.remove(&path);
                 Ok(())
             }
-            Some(_) => Err(Problem::new(drop.path.span, format!("\"{path}\" is not a {}", drop.kind.word()))),
+            Some(_) => {
+                Err(Problem::new(drop.path.span, format!("\"{}\" is not a {}", self.shown(&path), drop.kind.word())))
+            }
             None if drop.if_exists => Ok(()),
-            None => Err(self.missing_table(&path, drop.path.span)),
+            None => Err(self.missing(drop.kind, &path, drop.path.span)),
         }
     }
 

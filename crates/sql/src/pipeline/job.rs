@@ -8,7 +8,7 @@ use super::resolve::{Found, Resolver};
 use super::{Job, Table};
 use crate::diagnostic::Problem;
 use crate::name::{TablePath, did_you_mean};
-use crate::statement::Insert;
+use crate::statement::{Insert, ObjectKind};
 use crate::tokens::Parsed;
 
 impl Resolver<'_> {
@@ -22,14 +22,14 @@ impl Resolver<'_> {
             Some(Found::View) => {
                 return Err(Problem::new(
                     written.span,
-                    format!("\"{sink}\" is a view: nothing can be inserted into it"),
+                    format!("\"{}\" is a view: nothing can be inserted into it", self.shown(&sink)),
                 ));
             }
-            None => return Err(self.missing_table(&sink, written.span)),
+            None => return Err(self.missing(ObjectKind::Table, &sink, written.span)),
         };
         let Some(table) = table else { return Ok(()) };
         let columns = target_columns(table, columns.as_deref(), written.span)?;
-        if let Some(problem) = arity_problem(&query, columns.len(), &format!("\"{sink}\" takes")) {
+        if let Some(problem) = arity_problem(&query, columns.len(), &format!("\"{}\" takes", self.shown(&sink))) {
             return Err(problem.hint(format!("its columns are {}", columns.join(", "))));
         }
         let Some(inputs) = inputs else { return Ok(()) };

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SetExpr,
-    Spanned, TableFactor, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SelectItem,
+    SetExpr, Spanned, TableFactor, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::Span;
 
@@ -12,6 +12,7 @@ use super::resolve::Resolver;
 use crate::diagnostic::Problem;
 use crate::name::TablePath;
 use crate::reserved::is_reserved;
+use crate::statement::ObjectKind;
 use crate::tokens::joined;
 
 /// Flink's window functions: `TABLE(TUMBLE(…))`.
@@ -52,8 +53,10 @@ impl VisitorMut for Relations<'_> {
                 "a statement inside a query",
             ),
         ];
-        let span = query.span();
-        self.refuse_foreign(&foreign, span);
+        // a span is computed by walking the whole tree, level by level of the stack
+        if foreign.iter().any(|(present, _)| *present) {
+            self.refuse_foreign(&foreign, query.span());
+        }
         ControlFlow::Continue(())
     }
 
@@ -78,6 +81,14 @@ impl VisitorMut for Relations<'_> {
             (select.flavor != SelectFlavor::Standard, "FROM before SELECT"),
         ];
         self.refuse_foreign(&foreign, select.select_token.0.span);
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item
+                && alias.quote_style.is_none()
+                && is_reserved(&alias.value)
+            {
+                self.problems.push(reserved_problem(alias, "a column name"));
+            }
+        }
         ControlFlow::Continue(())
     }
 
@@ -132,7 +143,7 @@ impl VisitorMut for Relations<'_> {
         }
         let path = self.resolver.scope.table_path(&parts);
         if self.resolver.find(&path).is_none() {
-            self.problems.push(self.resolver.missing_table(&path, span));
+            self.problems.push(self.resolver.missing(ObjectKind::Table, &path, span));
             return ControlFlow::Continue(());
         }
         let part =
@@ -223,5 +234,5 @@ fn reserved_problem(name: &Ident, what: &str) -> Problem {
 fn name_span(name: &ObjectName) -> Span {
     let mut spans = name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.span);
     let first = spans.next().unwrap_or(Span::empty());
-    joined(first, spans.last().unwrap_or(first))
+    joined(first, spans.next_back().unwrap_or(first))
 }

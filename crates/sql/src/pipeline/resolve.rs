@@ -9,10 +9,10 @@ use sqlparser::tokenizer::Span;
 use super::scope::Scope;
 use super::{CatalogKind, DEFAULT_CATALOG, DEFAULT_DATABASE, Pipeline};
 use crate::diagnostic::{Diagnostics, Problem};
-use crate::name::{TablePath, did_you_mean};
+use crate::name::{TablePath, did_you_mean, quoted};
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::statement::{ObjectPath, Statement};
+use crate::statement::{ObjectKind, ObjectPath, Statement};
 use crate::tokens::Parsed;
 
 /// The database that a new catalog has from the start, in Flink and in Paimon.
@@ -83,7 +83,7 @@ impl Resolver<'_> {
                 Ok(())
             }
             Statement::Insert(insert) => self.insert(*insert, None),
-            Statement::StatementSet(inserts) => {
+            Statement::Inserts(inserts) => {
                 let number = self.statement_sets;
                 self.statement_sets += 1;
                 for insert in inserts {
@@ -166,7 +166,7 @@ impl Resolver<'_> {
     }
 
     /// Why a table is not there: its catalog, its database, or itself; with the name that was most likely meant.
-    pub(super) fn missing_table(&self, path: &TablePath, span: Span) -> Problem {
+    pub(super) fn missing(&self, kind: ObjectKind, path: &TablePath, span: Span) -> Problem {
         if let Err(problem) = self.check_database(&path.catalog, &path.database, span) {
             return problem;
         }
@@ -174,9 +174,16 @@ impl Resolver<'_> {
         let views = self.pipeline.views.iter().map(|view| &view.path);
         let known: Vec<&TablePath> = tables.chain(views).chain(&self.broken_tables).collect();
         let beside = known.iter().filter(|known| (&known.catalog, &known.database) == (&path.catalog, &path.database));
-        let elsewhere =
-            || known.iter().find(|known| known.table == path.table).map(|known| format!("did you mean {known}?"));
-        let hint = elsewhere().or_else(|| did_you_mean(&path.table, beside.map(|known| known.table.as_str())));
-        Problem::new(span, format!("table \"{path}\" does not exist")).maybe_hint(hint)
+        let elsewhere = known.iter().find(|known| known.table == path.table);
+        let hint = elsewhere
+            .map(|known| format!("did you mean {known}?"))
+            .or_else(|| did_you_mean(&path.table, beside.map(|known| known.table.as_str())));
+        Problem::new(span, format!("{} \"{}\" does not exist", kind.word(), self.shown(path))).maybe_hint(hint)
+    }
+
+    /// A path as messages name it: without the catalog and database that are current.
+    pub(super) fn shown(&self, path: &TablePath) -> String {
+        let current = (&path.catalog, &path.database) == (&self.scope.catalog, &self.scope.database);
+        if current { quoted(&path.table) } else { path.to_string() }
     }
 }

@@ -27,7 +27,10 @@ fn mistakes(text: &str) -> String {
 }
 
 fn each(texts: &[String]) -> String {
-    texts.iter().map(|text| format!("{}\n  {}", text.replace(LAKE, ""), mistakes(text).trim_end().replace('\n', "\n  ")) + "\n").collect()
+    texts
+        .iter()
+        .map(|text| format!("{}\n  {}", text.replace(LAKE, ""), mistakes(text).trim_end().replace('\n', "\n  ")) + "\n")
+        .collect()
 }
 
 #[test]
@@ -54,6 +57,13 @@ fn names_are_resolved_against_the_current_catalog_and_database() {
         })
         .collect();
     expect![[r#"
+        default_catalog.default_database.t
+        lake.`default`.in_default
+        lake.d.`in d`
+        lake.`default`.x
+        lake.d.v
+        insert-into_lake.d.in d | lake.d.v | one | SELECT b FROM `lake`.`d`.`v`
+        insert-into_lake.default.in_default | default_catalog.default_database.t lake.d.v | two | WITH t2 AS (SELECT a FROM `default_catalog`.`default_database`.`t`) SELECT a FROM t2 WHERE a IN (SELECT b FROM `lake`.`d`.`v`)
     "#]]
     .assert_eq(&format!("{}\n{}\n{}\n", tables.join("\n"), pipeline.views[0].path, jobs.join("\n")));
     assert!(pipeline.jobs[1].sql.starts_with("INSERT INTO lake") && pipeline.jobs[1].sql.ends_with("lake.d.v)"));
@@ -82,6 +92,46 @@ fn names_that_lead_nowhere() {
         "CREATE CATALOG lake WITH ('type' = 'paimn'); CREATE DATABASE lake.d; CREATE TABLE lake.d.t (a INT); INSERT INTO lake.d.t SELECT 1;".to_owned(),
     ]);
     expect![[r#"
+        USE CATALOG laek;
+          2:13+4 catalog "laek" does not exist [did you mean lake?]
+        USE lake.e;
+          2:5+6 database "lake.e" does not exist [create it with CREATE DATABASE IF NOT EXISTS lake.e]
+        CREATE DATABASE laek.d;
+          2:17+6 catalog "laek" does not exist [did you mean lake?]
+        CREATE TABLE lake.e.t (a INT);
+          2:14+8 database "lake.e" does not exist [create it with CREATE DATABASE IF NOT EXISTS lake.e]
+        CREATE TABLE lake.d.t (a INT); CREATE TABLE lake.d.t (a INT); CREATE TABLE IF NOT EXISTS lake.d.t (b INT);
+          2:45+8 table "lake.d.t" already exists [CREATE TABLE IF NOT EXISTS keeps the first one]
+        CREATE DATABASE lake.d; CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '/x');
+          2:17+6 database "lake.d" already exists [CREATE DATABASE IF NOT EXISTS keeps the first one]
+          2:40+4 catalog "lake" already exists [CREATE CATALOG IF NOT EXISTS keeps the first one]
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); INSERT INTO u SELECT a FROM t;
+          1:100+1 table "u" does not exist
+        CREATE TABLE lake.d.t (a INT); INSERT INTO lake.d.t SELECT a FROM t;
+          2:67+1 table "t" does not exist [did you mean lake.d.t?]
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); CREATE VIEW v AS SELECT a FROM t; INSERT INTO v SELECT a FROM t;
+          1:134+1 "v" is a view: nothing can be inserted into it
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); CREATE VIEW v (x, y) AS SELECT a FROM t; INSERT INTO t SELECT x FROM v;
+          1:112+6 this view names 2 columns, and this query has 1
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); INSERT INTO t SELECT a FROM v; CREATE VIEW v AS SELECT a FROM t;
+          1:116+1 table "v" does not exist
+        DROP CATALOG c; DROP TABLE t; DROP VIEW v; DROP DATABASE d;
+          1:14+1 catalog "c" does not exist [create it with CREATE CATALOG c WITH (…)]
+          1:28+1 table "t" does not exist
+          1:41+1 view "v" does not exist
+          1:58+1 database "default_catalog.d" does not exist [create it with CREATE DATABASE IF NOT EXISTS default_catalog.d]
+        DROP TABLE IF EXISTS lake.d.t; DROP DATABASE lake.d;
+          2:22+8 DROP TABLE in the lake would delete its data at every start [drop it once, by hand, outside the pipeline]
+          2:46+6 DROP DATABASE in the lake would delete its data at every start [drop it once, by hand, outside the pipeline]
+        USE CATALOG lake; DROP CATALOG lake;
+          2:32+4 catalog "lake" is the current one [USE another one first]
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); DROP VIEW t; DROP TABLE t; INSERT INTO t SELECT 1;
+          1:98+1 "t" is not a view
+          1:127+1 table "t" does not exist
+        CREATE TABLE t (a STRNG) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json'); INSERT INTO t SELECT b FROM t;
+          1:19+5 unknown type STRNG [did you mean STRING?]
+        CREATE CATALOG lake WITH ('type' = 'paimn'); CREATE DATABASE lake.d; CREATE TABLE lake.d.t (a INT); INSERT INTO lake.d.t SELECT 1;
+          1:36+7 catalog type 'paimn' runs on Flink only [did you mean paimon?]
     "#]]
     .assert_eq(&shown);
 }
@@ -100,13 +150,48 @@ fn columns_keys_and_watermarks() {
         table("ts TIMESTAMP(3), WATERMARK FOR ts AS SOURCE_WATERMARK()"),
         table("ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' MONTH"),
         table("a INT, b AS aa + 1, c AS b + 1, d AS (SELECT 1)"),
-        table("a INT METADATA FROM 'offset' VIRTUAL, `partition` INT METADATA VIRTUAL, c INT METADATA FROM 'ofset', d INT METADATA"),
+        table(
+            "a INT METADATA FROM 'offset' VIRTUAL, `partition` INT METADATA VIRTUAL, c INT METADATA FROM 'ofset', d INT METADATA",
+        ),
         table("a INT, PRIMARY KEY (a) NOT ENFORCED"),
         lake("a INT, b STRING, PRIMARY KEY (c) NOT ENFORCED) PARTITIONED BY (d)"),
         lake("a INT, b AS a + 1, PRIMARY KEY (b) NOT ENFORCED) PARTITIONED BY (b)"),
         lake("a INT METADATA FROM 'offset')"),
     ]);
     expect![[r#"
+        CREATE TABLE t (a BIGINT, ts AS TO_TIMESTAMP_LTZ(a, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          ok
+        CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          ok
+        CREATE TABLE t (ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts - INTERVAL '0.500' SECOND) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          ok
+        CREATE TABLE t (ts TIMESTAMP(6), WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:48+2 a watermark column is TIMESTAMP(3) or TIMESTAMP_LTZ(3), and ts is TIMESTAMP(6) [from milliseconds since 1970: ts AS TO_TIMESTAMP_LTZ(column, 3)]
+        CREATE TABLE t (ts BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:42+2 a watermark column is TIMESTAMP(3) or TIMESTAMP_LTZ(3), and ts is BIGINT [from milliseconds since 1970: ts AS TO_TIMESTAMP_LTZ(column, 3)]
+        CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR tss AS tss) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:48+3 column "tss" of WATERMARK does not exist [did you mean ts?]
+        CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS SOURCE_WATERMARK()) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:54+18 this watermark runs on Flink only [write ts or ts - INTERVAL '5' SECOND]
+        CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' MONTH) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:54+23 this watermark runs on Flink only [write ts or ts - INTERVAL '5' SECOND]
+        CREATE TABLE t (a INT, b AS aa + 1, c AS b + 1, d AS (SELECT 1)) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:29+2 column "aa" does not exist in this table [did you mean a?]
+          1:42+1 column b is computed itself: a computed column reads stored columns and METADATA
+          1:49+15 a computed column cannot hold a query
+        CREATE TABLE t (a INT METADATA FROM 'offset' VIRTUAL, `partition` INT METADATA VIRTUAL, c INT METADATA FROM 'ofset', d INT METADATA) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:109+7 a topic has no metadata 'ofset' [did you mean offset?]
+          1:118+1 a topic has no metadata 'd' [it has topic, partition, headers, leader-epoch, offset, timestamp, timestamp-type]
+        CREATE TABLE t (a INT, PRIMARY KEY (a) NOT ENFORCED) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:37+1 a topic of plain JSON has no PRIMARY KEY: nothing there replaces a record
+        CREATE TABLE lake.d.t (a INT, b STRING, PRIMARY KEY (c) NOT ENFORCED) PARTITIONED BY (d);
+          2:54+1 column "c" of PRIMARY KEY does not exist
+          2:87+1 column "d" of PARTITIONED BY does not exist
+        CREATE TABLE lake.d.t (a INT, b AS a + 1, PRIMARY KEY (b) NOT ENFORCED) PARTITIONED BY (b);
+          2:56+1 PRIMARY KEY takes columns that are stored, and b is not
+          2:89+1 PARTITIONED BY takes columns that are stored, and b is not
+        CREATE TABLE lake.d.t (a INT METADATA FROM 'offset');
+          2:44+8 a lake table has no METADATA columns
     "#]]
     .assert_eq(&shown);
 }
@@ -145,6 +230,66 @@ fn connectors() {
         lake(") WITH ('primary-key' = 'a')"),
     ]);
     expect![[r#"
+        CREATE TABLE t (a INT);
+          1:14+1 option 'connector' is missing [write WITH ('connector' = 'kafka', …), or create the table in a catalog of 'type' = 'paimon']
+        CREATE TABLE t (a INT) WITH ('topic' = 't');
+          1:29+15 option 'connector' is missing [write WITH ('connector' = 'kafka', …), or create the table in a catalog of 'type' = 'paimon']
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafak');
+          1:44+7 connector 'kafak' runs on Flink only [did you mean kafka?]
+        CREATE TABLE t (a INT) WITH ('connector' = 'filesystem');
+          1:44+12 connector 'filesystem' runs on Flink only [hoga reads 'kafka' and Paimon catalogs]
+        CREATE TABLE t (a INT) WITH ('connector' = 'paimon');
+          1:44+8 connector 'paimon' runs on Flink only [create the table in a catalog of 'type' = 'paimon', without 'connector']
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka');
+          1:29+23 option 'topic' is missing [name the topic: 'topic' = 'upbit-trade']
+          1:29+23 option 'format' is missing [write 'format' = 'json']
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'a;b', 'format' = 'avro');
+          1:63+5 "a;b" is not the name of a topic [a table reads one topic]
+          1:81+6 format 'avro' runs on Flink only [write 'format' = 'json']
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = ' ', 'format' = 'json', 'value.format' = 'json');
+          1:63+3 option 'topic' is empty
+          1:87+14 'format' and 'value.format' mean the same: write one
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'scan.startup.mode' = 'earliest');
+          1:109+10 'scan.startup.mode' is 'earliest-offset', 'latest-offset', 'group-offsets' or 'timestamp', not 'earliest'
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'scan.startup.mode' = 'timestamp');
+          1:29+92 option 'scan.startup.timestamp-millis' is missing [startup mode 'timestamp' needs it]
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = 'now');
+          1:156+5 "now" is not a time in milliseconds since 1970
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'scan.startup.timestamp-millis' = '1');
+          1:87+31 'scan.startup.timestamp-millis' needs 'scan.startup.mode' = 'timestamp'
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'json.ignore-parse-error' = 'true', 'json.fail-on-missing-field' = 'yes');
+          1:87+25 unknown option 'json.ignore-parse-error' of connector 'kafka' [did you mean json.ignore-parse-errors?]
+          1:154+5 'json.fail-on-missing-field' is 'true' or 'false', not 'yes'
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'json.ignore-parse-errors' = 'true', 'json.fail-on-missing-field' = 'true');
+          1:155+6 json.fail-on-missing-field and json.ignore-parse-errors cannot both be true
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'key.format' = 'raw', 'sink.delivery-guarantee' = 'exactly-once');
+          1:87+12 option 'key.format' runs on Flink only
+          1:109+25 option 'sink.delivery-guarantee' runs on Flink only
+        CREATE CATALOG c WITH ('type' = 'hive'); CREATE CATALOG d WITH ('warehouse' = '/w'); CREATE CATALOG e WITH ('type' = 'paimon', 'metastore' = 'hive');
+          1:33+6 catalog type 'hive' runs on Flink only
+          1:64+20 option 'type' is missing [write 'type' = 'paimon']
+          1:108+41 option 'warehouse' is missing [name the folder or bucket: 'warehouse' = 's3://bucket/path']
+          1:142+6 'metastore' is 'filesystem', not 'hive'
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          2:62+7 a topic cannot be kept in Paimon catalog "lake" [write CREATE TEMPORARY TABLE, or create it in the default catalog]
+        CREATE TEMPORARY TABLE lake.d.t (a INT);
+          2:24+8 a temporary table is not kept in the lake, so it needs a 'connector' [write CREATE TABLE for a lake table]
+        CREATE TEMPORARY TABLE lake.d.t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          ok
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('bucket' = '0');
+          2:59+3 'bucket' cannot be '0' [write '-1', or a number of buckets from 1]
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('bucket' = '4');
+          2:59+3 a fixed 'bucket' on an append table needs a 'bucket-key' [write 'bucket' = '-1', or name its 'bucket-key']
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('bucket' = '4', 'bucket-key' = 'a');
+          ok
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('changelog-producer' = 'input');
+          2:71+7 'changelog-producer' = 'input' needs a PRIMARY KEY [Paimon refuses it for an append table]
+        CREATE TABLE lake.d.t (a INT, dt STRING, PRIMARY KEY (a) NOT ENFORCED) PARTITIONED BY (dt) WITH ('bucket' = '4');
+          2:109+3 a fixed 'bucket' needs partition column dt in the PRIMARY KEY [a key must not move between partitions]
+        CREATE TABLE lake.d.t (a INT, dt STRING, PRIMARY KEY (a, dt) NOT ENFORCED) PARTITIONED BY (dt) WITH ('bucket' = '4', 'changelog-producer' = 'input');
+          ok
+        CREATE TABLE lake.d.t (a INT, dt STRING) WITH ('primary-key' = 'a');
+          2:48+13 write PRIMARY KEY (…) NOT ENFORCED instead of option 'primary-key'
     "#]]
     .assert_eq(&shown);
 }
@@ -190,6 +335,26 @@ fn inserts_fit_their_sink() {
     .map(|text| format!("{text}\n  {}", mistakes(&insert(text))))
     .collect();
     expect![[r#"
+        SELECT 1, 'x', ts FROM t
+          ok
+        SELECT 1, 'x' FROM t
+          2:15+6 "t" takes 3 columns, and this query has 2 [its columns are a, b, e]
+        SELECT * FROM t
+          ok
+        (b, a) SELECT 'x', 1 FROM t
+          ok
+        (b) SELECT 'x' FROM t
+          2:16+1 column a is NOT NULL and is not in this list
+        (a, bb) SELECT 1, 'x' FROM t
+          2:19+2 column "bb" does not exist in default_catalog.default_database.t [did you mean b?]
+        (a, c) SELECT 1, 2 FROM t
+          2:19+1 column c is computed or virtual: nothing can be inserted into it
+        (a, d) SELECT 1, 2 FROM t
+          2:19+1 column d is computed or virtual: nothing can be inserted into it
+        (a) SELECT 1, 2 FROM t
+          2:19+6 "t" takes 1 column, and this query has 2 [its columns are a]
+        (a) (SELECT 1 FROM t UNION ALL SELECT 1, 2 FROM t)
+          2:46+6 "t" takes 1 column, and this query has 2 [its columns are a]
     "#]]
     .assert_eq(&shown);
 }
@@ -204,11 +369,11 @@ fn a_variable_that_is_not_set_is_one_mistake() {
 #[test]
 fn mistakes_stand_where_the_user_wrote_them() {
     let value = |name: &str| Some(format!("a-much-longer-value-than-{name}\nwith a line break"));
-    let text = "SET 'a' = '${A}'; SET 'b' = '${B}';\n/* 한글 */ USE 한글 x;";
+    let text = "SET 'a' = '${A}'; SET 'b' = '${B}';\n/* 한글 */ USE `한글` x;";
     let error = parse_pipeline("t", text, &value).unwrap_err();
     expect![[r#"
-        t:2:18: expected the end of the statement, found x
-            /* 한글 */ USE 한글 x;
-                                ^"#]]
+        t:2:19: expected the end of the statement, found x
+            /* 한글 */ USE `한글` x;
+                                  ^"#]]
     .assert_eq(&error.to_string());
 }

@@ -116,9 +116,9 @@ fn sql_types() -> impl Strategy<Value = SqlType> {
         Just(DataType::BigInt),
         Just(DataType::Float),
         Just(DataType::Double),
-        (1u32..=38).prop_flat_map(|precision| (Just(precision), 0..=precision)).prop_map(|(precision, scale)| {
-            DataType::Decimal { precision, scale }
-        }),
+        (1u32..=38)
+            .prop_flat_map(|precision| (Just(precision), 0..=precision))
+            .prop_map(|(precision, scale)| { DataType::Decimal { precision, scale } }),
         (1..LENGTH_MAX).prop_map(DataType::Char),
         (1..LENGTH_MAX).prop_map(DataType::VarChar),
         Just(DataType::String),
@@ -134,8 +134,11 @@ fn sql_types() -> impl Strategy<Value = SqlType> {
     let leaf = (leaf, any::<bool>()).prop_map(move |(data_type, null)| nullable(data_type, null));
     leaf.prop_recursive(4, 24, 4, move |inner| {
         let boxed = inner.clone().prop_map(Box::new);
-        let field = (".{1,8}", inner, proptest::option::of(".{0,8}"))
-            .prop_map(|(name, sql_type, comment)| RowField { name, sql_type, comment });
+        let field = (".{1,8}", inner, proptest::option::of(".{0,8}")).prop_map(|(name, sql_type, comment)| RowField {
+            name,
+            sql_type,
+            comment,
+        });
         let row = proptest::collection::vec(field, 1..4).prop_filter("names are distinct", |fields| {
             (1..fields.len()).all(|at| fields[..at].iter().all(|other| other.name != fields[at].name))
         });
