@@ -388,3 +388,6 @@ fn letters_since(log: &dyn Log, end: &Offsets) -> Result<BTreeMap<String, Offset
     }
     Ok(job::letters_written(&records))
 }
+
+#[cfg(test)]
+mod tests;

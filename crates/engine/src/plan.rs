@@ -205,5 +205,6 @@ fn first_sentence(error: &DataFusionError) -> String {
     text.trim_end_matches('.').to_owned()
 }
 
+
 #[cfg(test)]
 mod tests;

@@ -1,1 +1,40 @@
-fn main(){}
+//! hoga: Upbit's market data into a durable log, streaming SQL, Paimon tables, live SQL and a page, in one process.
+//!
+//! This file only starts: it reads the command line, runs one command and turns its result into the exit code.
+
+mod cli;
+mod collector;
+mod commands;
+mod config;
+mod failure;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// glibc's allocator keeps what a burst needed; mimalloc gives it back, and a laptop notices.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Sql(args) => commands::sql::run(args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Sim(args) => commands::sim::run(args),
+    }
+}

@@ -1,0 +1,171 @@
+//! The command line as it is typed. What it means, with environment and file, is decided in `config`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const CONFIG_HELP: &str = "\
+Every option can also be an environment variable (HOGA_ and its name, as HOGA_CHECKPOINT_INTERVAL=10s) or a key of
+hoga.toml in the working directory (checkpoint-interval = \"10s\"). A flag wins over the environment, that over the file.";
+
+/// Upbit market data: collect, keep, compute, query and watch, in one process.
+#[derive(Parser)]
+#[command(name = "hoga", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the pipeline: exchange → log → SQL jobs → lake, with live SQL and a page
+    Up(Box<UpArgs>),
+    /// Ask SQL, of a running hoga or of a data folder
+    Sql(SqlArgs),
+    /// Check pipeline files: every mistake with file:line:column
+    Check(CheckArgs),
+    /// Show what a running hoga is doing
+    Status(StatusArgs),
+    /// Run a simulated exchange that speaks Upbit's WebSocket and REST
+    Sim(SimArgs),
+}
+
+#[derive(Default, Args)]
+#[command(after_help = CONFIG_HELP)]
+pub struct UpArgs {
+    /// Where events come from: upbit, sim (a simulated exchange inside), or replay:FILE.jsonl (recorded frames) [default: upbit]
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// The pipeline's SQL [default: pipeline/upbit.sql as built in]
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<String>,
+    /// Where everything is kept: log, checkpoints, tables [default: hoga-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Markets to collect: codes with commas, a quote currency (KRW), or all [default: KRW]
+    #[arg(long, value_name = "MARKETS")]
+    pub markets: Option<String>,
+    /// Web page, /healthz, /metrics [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<String>,
+    /// Kafka protocol; not in this version, nothing listens yet [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "ADDR")]
+    pub kafka: Option<String>,
+    /// PostgreSQL protocol [default: 127.0.0.1:5433]
+    #[arg(long, value_name = "ADDR")]
+    pub postgres: Option<String>,
+    /// Where lake tables are kept [default: DATA/warehouse]
+    #[arg(long, value_name = "DIR")]
+    pub warehouse: Option<String>,
+    /// How often rows are committed to the lake [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub checkpoint_interval: Option<String>,
+    /// Uncommitted rows of a table beyond this are committed early [default: 48MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub live_tail_bytes: Option<String>,
+    /// Memory for all queries together; more spills to disk [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub query_memory: Option<String>,
+    /// A statement that runs longer is ended [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub statement_timeout: Option<String>,
+    /// Log: records older than this are deleted [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub log_retention: Option<String>,
+    /// Log: the oldest records of a topic beyond this size are deleted [default: 10GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub log_retention_bytes: Option<String>,
+    /// Log: lz4 or none [default: lz4]
+    #[arg(long, value_name = "CODEC")]
+    pub log_compression: Option<String>,
+    /// Log: how often it is synced to disk; lost power loses at most this much [default: 100ms]
+    #[arg(long, value_name = "TIME")]
+    pub log_fsync_interval: Option<String>,
+    /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
+    #[arg(long, value_name = "URL")]
+    pub upbit_ws_url: Option<String>,
+    /// Upbit's REST [default: https://api.upbit.com]
+    #[arg(long, value_name = "URL")]
+    pub upbit_rest_url: Option<String>,
+    /// --source sim: number of markets [default: 50]
+    #[arg(long, value_name = "N")]
+    pub sim_markets: Option<String>,
+    /// --source sim: events a second [default: 500]
+    #[arg(long, value_name = "N")]
+    pub sim_rate: Option<String>,
+    /// --source sim: seed of its random walk [default: 1]
+    #[arg(long, value_name = "N")]
+    pub sim_seed: Option<String>,
+    /// Token that the page asks for; needed on an address that other machines reach. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN")]
+    pub http_token: Option<String>,
+    /// Password for PostgreSQL clients; needed likewise. Better set as HOGA_POSTGRES_PASSWORD
+    #[arg(long, value_name = "PASSWORD")]
+    pub postgres_password: Option<String>,
+    /// What to print: error, warn, info, debug, or a filter such as hoga_upbit=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The statement; without it statements are read from standard input
+    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    pub command: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Read the tables of a data folder whose hoga is not running
+    #[arg(long, value_name = "DIR", conflicts_with = "connect")]
+    pub data: Option<PathBuf>,
+    /// A running hoga [default: postgres://hoga@127.0.0.1:5433/hoga]
+    #[arg(long, value_name = "URL", env = "HOGA_CONNECT")]
+    pub connect: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Pipeline files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The running hoga's page
+    #[arg(long, value_name = "ADDR", env = "HOGA_HTTP", default_value = "127.0.0.1:8080")]
+    pub http: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8765")]
+    pub listen: std::net::SocketAddr,
+    /// Number of markets, all quoted in KRW
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub markets: usize,
+    /// Events a second: tickers, trades and order books together
+    #[arg(long, value_name = "N", default_value_t = 500.0)]
+    pub rate: f64,
+    /// The same seed makes the same prices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Make events for this long from the first subscription on, then end (30s, 5m); without it, until Ctrl-C
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Write every trade made to this file, one JSON object a line, before it is sent
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Misbehave: KIND=VALUE; may be repeated (disconnect=SECONDS, malformed=RATIO, duplicate=RATIO, late=RATIO, …)
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+}

@@ -1,0 +1,79 @@
+//! Frames in, records out: keys, partitions, each trade once, dead letters, and what a restart remembers.
+
+use super::*;
+use hoga_log::{MemoryLog, TopicSpec};
+use std::collections::HashSet;
+
+const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC","timestamp":1785395043831,"trade_timestamp":1785395043779,"trade_price":91361000.0,"trade_volume":0.01275549,"ask_bid":"ASK","sequential_id":17853950437790001,"stream_type":"REALTIME"}"#;
+
+fn log() -> Arc<MemoryLog> {
+    let log = Arc::new(MemoryLog::default());
+    for kind in StreamKind::ALL {
+        log.create_topic(&TopicSpec::new(kind.topic(), PARTITIONS)).expect("a new topic");
+    }
+    log.create_topic(&TopicSpec::new(DEAD_LETTER_TOPIC, 1)).expect("a new topic");
+    log
+}
+
+fn collector(log: &Arc<MemoryLog>, trades: TradeIndex) -> Collector {
+    Collector::new(log.clone(), trades, Arc::default())
+}
+
+fn records(log: &MemoryLog, topic: &str, partitions: u32) -> Vec<Record> {
+    let fetch = |partition| log.fetch(topic, partition, 0, usize::MAX).expect("the topic exists").records;
+    (0..partitions).flat_map(fetch).map(|stored| stored.record).collect()
+}
+
+fn accept(collector: &mut Collector, frame: &str) {
+    collector.accept(&Bytes::copy_from_slice(frame.as_bytes()), 42).expect("the log has room");
+    collector.flush().expect("the log has room");
+}
+
+#[test]
+fn a_trade_is_logged_once_with_its_own_bytes() {
+    let log = log();
+    let mut collector = collector(&log, TradeIndex::default());
+    accept(&mut collector, TRADE);
+    accept(&mut collector, &TRADE.replace("REALTIME", "SNAPSHOT"));
+    accept(&mut collector, &TRADE.replace("KRW-BTC", "KRW-ETH"));
+    let trades = records(&log, "upbit-trade", PARTITIONS);
+    let keys: HashSet<_> = trades.iter().filter_map(|record| record.key.clone()).collect();
+    assert_eq!(keys, HashSet::from([Bytes::from("KRW-BTC"), Bytes::from("KRW-ETH")]));
+    assert_eq!(trades.len(), 2);
+    assert!(trades.iter().any(|record| record.value == TRADE && record.timestamp_ms == 42));
+    assert_eq!(collector.stats.streams[StreamKind::Trade as usize].duplicates.get(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_letter_and_control_frames_are_counted() {
+    let log = log();
+    let mut collector = collector(&log, TradeIndex::default());
+    accept(&mut collector, "{\"type\":\"trade\"");
+    accept(&mut collector, "{\"status\":\"UP\"}");
+    accept(&mut collector, "{\"error\":{\"name\":\"NO_TICKET\",\"message\":\"x\"}}");
+    let letters = records(&log, DEAD_LETTER_TOPIC, 1);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].value, "{\"type\":\"trade\"");
+    assert_eq!(collector.stats.control.get(), 2);
+}
+
+#[test]
+fn a_restart_remembers_trades_with_the_file_and_without() {
+    let log = log();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("trade-index.json");
+    let mut first = collector(&log, TradeIndex::load(&path, &*log).expect("an empty log"));
+    accept(&mut first, TRADE);
+    TradeSaver::new(path.clone(), log.clone()).save(first.logged_trades().expect("nothing waits"));
+    accept(&mut first, &TRADE.replace("17853950437790001", "17853950437790002"));
+
+    for file in [Some(&path), None] {
+        if file.is_none() {
+            std::fs::remove_file(&path).expect("the saver wrote it");
+        }
+        let mut second = collector(&log, TradeIndex::load(&path, &*log).expect("a readable log"));
+        accept(&mut second, TRADE);
+        accept(&mut second, &TRADE.replace("17853950437790001", "17853950437790002"));
+        assert_eq!(records(&log, "upbit-trade", PARTITIONS).len(), 2, "with file: {}", file.is_some());
+    }
+}

@@ -1,0 +1,6 @@
+//! The commands beside `hoga up`, one file each.
+
+pub mod check;
+pub mod sim;
+pub mod sql;
+pub mod status;

@@ -1,0 +1,56 @@
+//! `hoga check`: parse, resolve and plan pipeline files; every mistake with its place.
+
+use crate::cli::CheckArgs;
+use crate::failure::Failure;
+use crate::up::topology::{BUILT_IN_PIPELINE, BUILT_IN_PIPELINE_NAME};
+use hoga_engine::plan::{PipelinePlan, plan_pipeline};
+use hoga_model::Fault;
+use std::path::Path;
+
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
+    let mut mistakes = Vec::new();
+    for file in &args.files {
+        match runtime.block_on(plan(Some(file))) {
+            Ok(plan) => report(file, &plan),
+            Err(failure) if failure.exit_code() == Fault::User.exit_code() => mistakes.push(failure.message().to_owned()),
+            Err(failure) => return Err(failure),
+        }
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::user(mistakes.join("\n"))) }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn report(file: &Path, plan: &PipelinePlan) {
+    println!("{}: ok, {} jobs", file.display(), plan.jobs.len());
+    for job in &plan.jobs {
+        println!("  {} → {}", job.topic, job.sink.full_name());
+    }
+}
+
+/// The plan of a pipeline file, or of the built-in one.
+pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
+    let (name, text) = match file {
+        None => (BUILT_IN_PIPELINE_NAME.to_owned(), BUILT_IN_PIPELINE.to_owned()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::user(format!("cannot read the pipeline \"{}\": {error}; give the path of a .sql file", path.display()))
+            })?;
+            (path.display().to_string(), text)
+        }
+    };
+    let pipeline = hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))?;
+    plan_pipeline(&pipeline).await.map_err(|mistakes| Failure::user(mistakes.to_string()))
+}
+
+/// `${NAME}` in a pipeline is the environment's; what the embedded engine decides itself has a stand-in.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| match name {
+        // the log and the lake are this process's own; the names matter on a cluster only
+        "KAFKA_BOOTSTRAP" => Some("127.0.0.1:9092".to_owned()),
+        "WAREHOUSE" => Some("embedded".to_owned()),
+        _ => None,
+    })
+}

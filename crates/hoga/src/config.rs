@@ -1,0 +1,251 @@
+//! What `hoga up` runs with: flag > environment > file > default, resolved once; every mistake is reported at once.
+
+mod units;
+
+pub use units::{parse_bytes, parse_duration};
+
+use crate::cli::UpArgs;
+use crate::failure::Failure;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FILE: &str = "hoga.toml";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Upbit,
+    Sim,
+    Replay(PathBuf),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Upbit => f.write_str("upbit"),
+            Source::Sim => f.write_str("sim"),
+            Source::Replay(path) => write!(f, "replay:{}", path.display()),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct UpConfig {
+    pub source: Source,
+    /// None: the pipeline built into the binary.
+    pub pipeline: Option<PathBuf>,
+    pub data: PathBuf,
+    pub warehouse: PathBuf,
+    pub markets: String,
+    pub http: SocketAddr,
+    /// Asked of everybody who opens the page, if set.
+    pub http_token: Option<String>,
+    pub kafka: SocketAddr,
+    /// The user asked for the Kafka address, and should hear that nothing listens there yet.
+    pub kafka_asked: bool,
+    pub postgres: SocketAddr,
+    /// Asked of every PostgreSQL client, if set.
+    pub postgres_password: Option<String>,
+    pub checkpoint_interval: Duration,
+    pub live_tail_bytes: usize,
+    pub query_memory: usize,
+    pub statement_timeout: Duration,
+    pub log_retention: Duration,
+    pub log_retention_bytes: u64,
+    pub log_compressed: bool,
+    pub log_fsync_interval: Duration,
+    pub upbit_ws_url: String,
+    pub upbit_rest_url: String,
+    pub sim_markets: usize,
+    pub sim_rate: f64,
+    pub sim_seed: u64,
+    pub log_level: String,
+}
+
+/// Looks up one option after the other and collects the mistakes.
+struct Settings<'a> {
+    flags: &'a [(&'static str, &'a Option<String>)],
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    file: toml::Table,
+    mistakes: Vec<String>,
+}
+
+impl UpConfig {
+    pub fn load(args: &UpArgs) -> Result<UpConfig, Failure> {
+        let file = match std::fs::read_to_string(FILE) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Failure::user(format!("cannot read {FILE}: {error}"))),
+        };
+        UpConfig::resolve(args, &|name| std::env::var(name).ok(), &file)
+    }
+
+    pub fn resolve(
+        args: &UpArgs,
+        environment: &dyn Fn(&str) -> Option<String>,
+        file: &str,
+    ) -> Result<UpConfig, Failure> {
+        let flags = flags(args);
+        let file: toml::Table =
+            file.parse().map_err(|error| Failure::user(format!("{FILE}: {}", format!("{error}").trim_end())))?;
+        let unknown = file.keys().filter(|key| !flags.iter().any(|(name, _)| name == key));
+        let mistakes = unknown.map(|key| format!("{FILE}: unknown key \"{key}\"; see hoga up --help")).collect();
+        let mut settings = Settings { flags: &flags, environment, file, mistakes };
+        let config = settings.up_config();
+        if settings.mistakes.is_empty() { Ok(config) } else { Err(Failure::user(settings.mistakes.join("\n"))) }
+    }
+}
+
+/// Every option by its name: the list that flags, environment and file share.
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 24] {
+    [
+        ("source", &args.source),
+        ("pipeline", &args.pipeline),
+        ("data", &args.data),
+        ("markets", &args.markets),
+        ("http", &args.http),
+        ("kafka", &args.kafka),
+        ("postgres", &args.postgres),
+        ("warehouse", &args.warehouse),
+        ("checkpoint-interval", &args.checkpoint_interval),
+        ("live-tail-bytes", &args.live_tail_bytes),
+        ("query-memory", &args.query_memory),
+        ("statement-timeout", &args.statement_timeout),
+        ("log-retention", &args.log_retention),
+        ("log-retention-bytes", &args.log_retention_bytes),
+        ("log-compression", &args.log_compression),
+        ("log-fsync-interval", &args.log_fsync_interval),
+        ("upbit-ws-url", &args.upbit_ws_url),
+        ("upbit-rest-url", &args.upbit_rest_url),
+        ("sim-markets", &args.sim_markets),
+        ("sim-rate", &args.sim_rate),
+        ("sim-seed", &args.sim_seed),
+        ("http-token", &args.http_token),
+        ("postgres-password", &args.postgres_password),
+        ("log-level", &args.log_level),
+    ]
+}
+
+impl Settings<'_> {
+    fn up_config(&mut self) -> UpConfig {
+        let data = self.path("data", "hoga-data");
+        let warehouse = self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
+        let kafka_asked = self.optional("kafka").is_some();
+        UpConfig {
+            source: self.parse("source", "upbit", parse_source),
+            pipeline: self.optional("pipeline").map(|(text, _)| PathBuf::from(text)),
+            warehouse: absolute(&warehouse),
+            data: absolute(&data),
+            markets: self.parse("markets", "KRW", |text| Ok(text.to_owned())),
+            http: self.parse("http", "127.0.0.1:8080", parse_address),
+            kafka: self.parse("kafka", "127.0.0.1:9092", parse_address),
+            kafka_asked,
+            postgres: self.parse("postgres", "127.0.0.1:5433", parse_address),
+            checkpoint_interval: self.parse("checkpoint-interval", "30s", at_least_100ms),
+            live_tail_bytes: self.parse("live-tail-bytes", "48MiB", |text| Ok(parse_bytes(text)? as usize)),
+            query_memory: self.parse("query-memory", "64MiB", |text| Ok(parse_bytes(text)? as usize)),
+            statement_timeout: self.parse("statement-timeout", "60s", at_least_100ms),
+            log_retention: self.parse("log-retention", "7d", parse_duration),
+            log_retention_bytes: self.parse("log-retention-bytes", "10GiB", parse_bytes),
+            log_compressed: self.parse("log-compression", "lz4", |text| match text {
+                "lz4" => Ok(true),
+                "none" => Ok(false),
+                _ => Err("write lz4 or none".into()),
+            }),
+            log_fsync_interval: self.parse("log-fsync-interval", "100ms", parse_duration),
+            upbit_ws_url: self.parse("upbit-ws-url", "wss://api.upbit.com/websocket/v1", |text| {
+                parse_url(text, &["ws://", "wss://"])
+            }),
+            upbit_rest_url: self.parse("upbit-rest-url", "https://api.upbit.com", |text| {
+                parse_url(text, &["http://", "https://"])
+            }),
+            sim_markets: self.parse("sim-markets", "50", |text| parse_number(text, 1.0, 5_000.0).map(|n| n as usize)),
+            sim_rate: self.parse("sim-rate", "500", |text| parse_number(text, 0.1, 1_000_000.0)),
+            sim_seed: self.parse("sim-seed", "1", |text| text.parse().map_err(|_| "write a whole number".to_owned())),
+            log_level: self.parse("log-level", "info", |text| Ok(text.to_owned())),
+            http_token: self.optional("http-token").map(|(text, _)| text),
+            postgres_password: self.optional("postgres-password").map(|(text, _)| text),
+        }
+    }
+
+    /// The value as text and where it came from.
+    fn optional(&mut self, name: &str) -> Option<(String, String)> {
+        let flag = self.flags.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_ref());
+        if let Some(value) = flag {
+            return Some((value.clone(), format!("--{name}")));
+        }
+        let variable = format!("HOGA_{}", name.replace('-', "_").to_uppercase());
+        if let Some(value) = (self.environment)(&variable) {
+            return Some((value, variable));
+        }
+        let value = match self.file.get(name)? {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            other => {
+                self.mistakes.push(format!("{FILE}: {name}: write a text or a number, not a {}", other.type_str()));
+                return None;
+            }
+        };
+        Some((value, format!("{FILE}: {name}")))
+    }
+
+    fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        if let Some((value, origin)) = self.optional(name) {
+            match parse(&value) {
+                Ok(parsed) => return parsed,
+                Err(hint) => self.mistakes.push(format!("{origin}: \"{value}\" is not valid: {hint}")),
+            }
+        }
+        match parse(default) {
+            Ok(parsed) => parsed,
+            Err(hint) => unreachable!("the default of {name} is valid: {hint}"),
+        }
+    }
+
+    fn path(&mut self, name: &str, default: &str) -> PathBuf {
+        PathBuf::from(self.optional(name).map_or_else(|| default.to_owned(), |(text, _)| text))
+    }
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    match text.split_once(':') {
+        _ if text == "upbit" => Ok(Source::Upbit),
+        _ if text == "sim" => Ok(Source::Sim),
+        Some(("replay", path)) if !path.is_empty() => Ok(Source::Replay(PathBuf::from(path))),
+        _ => Err("write upbit, sim or replay:FILE.jsonl".into()),
+    }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, as 127.0.0.1:8080".into())
+}
+
+fn at_least_100ms(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        short if short < Duration::from_millis(100) => Err("the shortest is 100ms".into()),
+        long => Ok(long),
+    }
+}
+
+fn parse_url(text: &str, schemes: &[&str]) -> Result<String, String> {
+    match schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err(format!("it begins with {}", schemes.join(" or "))),
+    }
+}
+
+fn parse_number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("write a number from {least} to {most}"))
+}
+
+/// Paimon wants absolute paths, and messages are clearer with them.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

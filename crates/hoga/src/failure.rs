@@ -1,0 +1,55 @@
+//! How a command fails: a message for people and an exit code for scripts.
+
+use hoga_model::{Fault, Faulty};
+use std::fmt::Write;
+
+/// 0 done · 1 the check failed · 2 the user's mistake · 3 something outside failed.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    exit_code: u8,
+}
+
+impl Failure {
+    pub fn user(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), exit_code: Fault::User.exit_code() }
+    }
+
+    pub fn external(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), exit_code: Fault::External.exit_code() }
+    }
+
+    /// An error of a room, with all its causes in one line.
+    pub fn of<E: Faulty>(error: &E) -> Failure {
+        Failure { message: with_causes(error), exit_code: error.fault().exit_code() }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    #[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+    pub fn print(&self) {
+        // diagnostics of a file begin with their place, as editors expect it
+        if self.message.contains('\n') { eprintln!("{}", self.message) } else { eprintln!("error: {}", self.message) }
+    }
+}
+
+/// The error and its causes, each said once.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            // writing into a String cannot fail
+            let _ = write!(text, ": {reason}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! The collection task: one source of frames, the collector, and what to do when either fails.
+
+use crate::collector::{CollectError, Collector, TradeSaver};
+use crate::config::{Source, UpConfig};
+use crate::failure::Failure;
+use crate::up::exchange::Exchange;
+use bytes::Bytes;
+use hoga_model::time::{Clock, SystemClock};
+use hoga_model::{Faulty, MarketInfo};
+use hoga_upbit::error::{BoxError, UpbitError};
+use hoga_upbit::session::{self, Handler, SessionConfig, SessionState};
+use hoga_upbit::subscription::Subscription;
+use hoga_upbit::{replay, rest, selection};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between tries to write the log while it cannot be written.
+const LOG_WAIT: Duration = Duration::from_millis(500);
+
+/// Where a session connects to.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub ws_url: String,
+    pub rest_url: String,
+}
+
+/// Frames on their way from a source into the collector.
+struct Intake<'a> {
+    collector: &'a mut Collector,
+    exchange: &'a Exchange,
+    saver: &'a mut TradeSaver,
+}
+
+impl Handler for Intake<'_> {
+    fn on_frame(&mut self, frame: Bytes, recv_ms: i64) -> Result<(), BoxError> {
+        Ok(self.collector.accept(&frame, recv_ms)?)
+    }
+
+    fn on_idle(&mut self) -> Result<(), BoxError> {
+        self.collector.flush()?;
+        if let Some(trades) = self.collector.logged_trades() {
+            self.saver.save_if_due(trades);
+        }
+        Ok(())
+    }
+
+    fn on_state(&mut self, state: SessionState) {
+        self.exchange.note(&state);
+    }
+}
+
+/// Collects until it is cancelled; a replay ends by itself. Fails on what only the user can mend.
+pub async fn run(
+    config: &UpConfig,
+    addresses: &Addresses,
+    collector: &mut Collector,
+    exchange: &Exchange,
+    saver: &mut TradeSaver,
+    on_markets: impl FnOnce(Vec<MarketInfo>),
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let result = match &config.source {
+        Source::Replay(file) => {
+            let mut intake = Intake { collector, exchange, saver };
+            replay::replay(file, clock(), cancel.clone(), &mut intake).await.map(|_| ()).map_err(|error| Failure::of(&error))
+        }
+        Source::Upbit | Source::Sim => live(config, addresses, collector, exchange, saver, on_markets, cancel).await,
+    };
+    write_rest(collector, exchange, cancel).await;
+    if let Some(trades) = collector.logged_trades() {
+        saver.save(trades);
+    }
+    result
+}
+
+async fn live(
+    config: &UpConfig,
+    addresses: &Addresses,
+    collector: &mut Collector,
+    exchange: &Exchange,
+    saver: &mut TradeSaver,
+    on_markets: impl FnOnce(Vec<MarketInfo>),
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut on_state = |state: SessionState| exchange.note(&state);
+    let listed = rest::markets_when_reachable(&addresses.rest_url, clock(), cancel.clone(), &mut on_state).await;
+    let Some(listed) = listed.map_err(|error| Failure::of(&error))? else { return Ok(()) };
+    let chosen = selection::select_markets(&listed, &config.markets).map_err(|error| Failure::of(&error))?;
+    tracing::info!(markets = chosen.len(), "subscribing to ticker, trade and orderbook");
+    on_markets(listed.into_iter().filter(|info| chosen.contains(&info.market)).collect());
+    let mut session = SessionConfig::new(Subscription::all_streams(chosen));
+    session.url = addresses.ws_url.clone();
+    loop {
+        let mut intake = Intake { collector, exchange, saver };
+        match session::run(session.clone(), clock(), cancel.clone(), &mut intake).await {
+            Ok(()) => return Ok(()),
+            Err(UpbitError::Handler(error)) if is_full_log(&*error) => {
+                exchange.note_fault(error.to_string());
+                write_rest(collector, exchange, cancel).await;
+            }
+            Err(error) => return Err(Failure::of(&error)),
+        }
+        if cancel.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Appends what the collector still holds, however long the log takes to be writable again; gives up when cancelled.
+async fn write_rest(collector: &mut Collector, exchange: &Exchange, cancel: &CancellationToken) {
+    while let Err(error) = collector.append_waiting() {
+        tracing::error!(%error, retry = error.retry(), "events wait for the log");
+        exchange.note_fault(format!("events wait in memory: {error}"));
+        if cancel.is_cancelled() {
+            return;
+        }
+        tokio::time::sleep(LOG_WAIT).await;
+    }
+}
+
+fn is_full_log(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    matches!(error.downcast_ref::<CollectError>(), Some(CollectError::Full { .. }))
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}

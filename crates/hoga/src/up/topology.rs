@@ -1,0 +1,308 @@
+//! Which rooms there are and how they are connected. The only place that knows all of them, and the only one that decides
+//! what stops the process.
+
+use crate::collector::{Collector, CollectorStats, PARTITIONS, TradeIndex, TradeSaver};
+use crate::config::{Source, UpConfig};
+use crate::failure::Failure;
+use crate::up::collect::{self, Addresses};
+use crate::up::exchange::Exchange;
+use crate::up::health::HealthReport;
+use hoga_engine::{Engine, EngineOptions, QueryLimits, QueryService, Recovery};
+use hoga_lake::{Lake, LakeOptions};
+use hoga_log::{Compression, DiskLog, DiskOptions, Log, Retention, TopicSpec};
+use hoga_model::market::DEAD_LETTER_TOPIC;
+use hoga_model::time::{Clock, SystemClock};
+use hoga_model::{MarketInfo, StreamKind};
+use hoga_serve::board::SharedBoard;
+use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
+use hoga_serve::postgres::{self, PostgresConfig};
+use hoga_serve::{Secret, SessionFactory};
+use hoga_upbit::sim::{self, SimConfig};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The pipeline that runs unless `--pipeline` names another.
+pub const BUILT_IN_PIPELINE: &str = include_str!("../../../../pipeline/upbit.sql");
+pub const BUILT_IN_PIPELINE_NAME: &str = "pipeline/upbit.sql";
+/// Under which commits are known in Paimon. One process commits to a warehouse, so one name is enough.
+pub const COMMIT_USER: &str = "hoga";
+/// Splits of a query; the worker threads they run on are as many.
+pub const QUERY_PARTITIONS: usize = 2;
+
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Everything that is open before the first event comes.
+struct Rooms {
+    log: Arc<DiskLog>,
+    engine: Arc<Engine>,
+    queries: Arc<QueryService>,
+    clock: Arc<dyn Clock>,
+}
+
+pub async fn run(config: UpConfig) -> Result<(), Failure> {
+    let cancel = CancellationToken::new();
+    stop_on_signals(&cancel)?;
+    let rooms = open_rooms(&config).await?;
+    let stats = Arc::new(CollectorStats::default());
+    let trades = load_trades(&config.data, rooms.log.clone()).await?;
+    let mut collector = Collector::new(rooms.log.clone(), trades, stats.clone());
+    let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
+    let report = HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
+    let board = Arc::new(SharedBoard::default());
+    let (ready, serving) = start_listeners(&config, &rooms, &report, board.clone(), &cancel).await?;
+    // jobs go on until the collector is done: they are stopped after it
+    let engine_cancel = CancellationToken::new();
+    let engine = tokio::spawn({
+        let (engine, cancel) = (rooms.engine.clone(), engine_cancel.clone());
+        async move { engine.run(cancel).await }
+    });
+    let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), report.clone(), cancel.clone()));
+    let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
+    let addresses = simulator.unwrap_or_else(|| Addresses {
+        ws_url: config.upbit_ws_url.clone(),
+        rest_url: config.upbit_rest_url.clone(),
+    });
+    serving.announce(&config);
+    // nobody listening any more means that the process is stopping
+    let _ = ready.send(true);
+
+    let mut saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
+    let on_markets = |markets: Vec<MarketInfo>| board.set_markets(markets);
+    let collecting = collect::run(&config, &addresses, &mut collector, &exchange, &mut saver, on_markets, &cancel);
+    let collected = collecting.await;
+    if collected.is_ok() {
+        // a replay has ended: its rows stay to be asked for
+        cancel.cancelled().await;
+    }
+    cancel.cancel();
+    engine_cancel.cancel();
+    let engine_result = engine.await;
+    if let Err(error) = background.await {
+        tracing::error!(%error, "the retention task ended badly");
+    }
+    serving.stopped().await;
+    let synced = rooms.log.sync();
+    collected?;
+    match engine_result {
+        Ok(result) => result.map_err(|error| Failure::of(&error))?,
+        Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
+    }
+    synced.map_err(|error| Failure::of(&error))?;
+    tracing::info!("stopped: everything received is in the log, and its rows are in the lake");
+    Ok(())
+}
+
+/// Opens the data folder: log, lake, engine. What a crash left is mended and told.
+async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
+    let plan = crate::commands::check::plan(config.pipeline.as_deref()).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    std::fs::create_dir_all(&config.data).map_err(|error| {
+        Failure::external(format!("cannot create the data folder \"{}\": {error}; choose another with --data", config.data.display()))
+    })?;
+    let log = open_log(config, &clock)?;
+    for job in &plan.jobs {
+        create_topic(config, &log, &job.topic, PARTITIONS)?;
+    }
+    let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() }).map_err(|error| Failure::of(&error))?;
+    let options = EngineOptions {
+        checkpoint_folder: config.data.join("checkpoints"),
+        checkpoint_interval: config.checkpoint_interval,
+        live_tail_bytes_max: config.live_tail_bytes as u64,
+    };
+    let as_log: Arc<dyn Log> = log.clone();
+    let opened = Engine::open(plan.jobs, as_log, &lake, clock.clone(), options).await;
+    let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
+    tell_recovery(&recovery);
+    let limits = QueryLimits {
+        memory_bytes: config.query_memory,
+        partitions: QUERY_PARTITIONS,
+        spill_folder: config.data.join("spill"),
+    };
+    let tables = engine.jobs.iter().map(|job| job.table.clone()).collect();
+    let queries = QueryService::new(tables, &limits)
+        .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
+    Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock })
+}
+
+fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {
+    let mut options = DiskOptions::new(config.data.join("log"));
+    options.compression = if config.log_compressed { Compression::Lz4 } else { Compression::None };
+    options.fsync_interval_ms = config.log_fsync_interval.as_millis() as u64;
+    options.clock = clock.clone();
+    let (log, report) = DiskLog::open(options).map_err(|error| Failure::of(&error))?;
+    for tail in &report.torn_tails {
+        tracing::warn!("log: {tail}");
+    }
+    for damaged in &report.damaged {
+        tracing::error!("log: {damaged}");
+    }
+    for folder in &report.missing_folders {
+        tracing::error!("log: the folder \"{}\" is gone; its partition begins again at offset 0", folder.display());
+    }
+    if let Some(reason) = &report.topics_rebuilt {
+        tracing::warn!("log: the list of topics was made again from the folders: {reason}");
+    }
+    let log = Arc::new(log);
+    for kind in StreamKind::ALL {
+        create_topic(config, &log, kind.topic(), PARTITIONS)?;
+    }
+    create_topic(config, &log, DEAD_LETTER_TOPIC, 1)?;
+    Ok(log)
+}
+
+fn create_topic(config: &UpConfig, log: &DiskLog, name: &str, partitions: u32) -> Result<(), Failure> {
+    let mut spec = TopicSpec::new(name, partitions);
+    spec.retention = Retention {
+        max_age_ms: Some(config.log_retention.as_millis() as i64),
+        max_bytes: Some(config.log_retention_bytes),
+    };
+    log.create_topic(&spec).map_err(|error| Failure::of(&error))
+}
+
+fn tell_recovery(recovery: &Recovery) {
+    let Some(checkpoint) = recovery.checkpoint else { return };
+    let replayed: i64 = recovery.records_to_replay.values().sum();
+    tracing::info!(
+        checkpoint,
+        rows_recommitted = recovery.rows_recommitted,
+        records_to_replay = replayed,
+        "went on from the last checkpoint"
+    );
+}
+
+/// Reading the trade topic is disk work: off the async workers.
+async fn load_trades(data: &Path, log: Arc<DiskLog>) -> Result<TradeIndex, Failure> {
+    let path = trade_index_path(data);
+    let loaded = tokio::task::spawn_blocking(move || TradeIndex::load(&path, &*log)).await;
+    loaded
+        .map_err(|error| Failure::external(format!("reading the trade topic ended badly: {error}")))?
+        .map_err(|error| Failure::of(&error))
+}
+
+fn trade_index_path(data: &Path) -> PathBuf {
+    data.join("trade-index.json")
+}
+
+/// The listeners, and how to tell them that the process is ready.
+async fn start_listeners(
+    config: &UpConfig,
+    rooms: &Rooms,
+    report: &Arc<HealthReport>,
+    board: Arc<SharedBoard>,
+    cancel: &CancellationToken,
+) -> Result<(watch::Sender<bool>, Serving), Failure> {
+    let queries = rooms.queries.clone();
+    let sessions: SessionFactory = Arc::new(move || queries.session());
+    let (ready, is_ready) = watch::channel(false);
+    let mut http_config = HttpConfig::new(config.http);
+    http_config.token = config.http_token.clone().map(Secret::new);
+    let feeds = rooms.engine.jobs.iter().map(|job| Feed { table: job.plan.sink.table.clone(), batches: job.table.subscribe() });
+    let report = report.clone();
+    let state = HttpState {
+        sessions: sessions.clone(),
+        board,
+        health: Arc::new(move || report.health()),
+        ready: is_ready,
+        feeds: feeds.collect(),
+    };
+    let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
+    let mut postgres_config = PostgresConfig::new(config.postgres);
+    postgres_config.statement_timeout = config.statement_timeout;
+    postgres_config.password = config.postgres_password.clone().map(Secret::new);
+    let postgres =
+        postgres::serve(postgres_config, sessions, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
+    Ok((ready, Serving { http, postgres }))
+}
+
+struct Serving {
+    http: http::RunningHttp,
+    postgres: postgres::RunningPostgres,
+}
+
+impl Serving {
+    /// One line for each listener: scripts wait for them, people click on them.
+    #[expect(clippy::print_stdout, reason = "the lines are the command's result")]
+    fn announce(&self, config: &UpConfig) {
+        println!("page      http://{}", self.http.local_addr);
+        println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr.ip(), self.postgres.local_addr.port());
+        println!("source    {}{}", config.source, if config.source == Source::Upbit { "" } else { "   SIMULATED: not the exchange" });
+        println!("data      {}", config.data.display());
+        if config.kafka_asked {
+            println!("kafka     nothing listens on {} yet: the Kafka protocol comes with a later version", config.kafka);
+        }
+    }
+
+    async fn stopped(self) {
+        self.http.stopped().await;
+        self.postgres.stopped().await;
+    }
+}
+
+/// The simulated exchange inside the process, if it was chosen by name.
+async fn start_simulator(
+    config: &UpConfig,
+    clock: &Arc<dyn Clock>,
+    cancel: &CancellationToken,
+) -> Result<Option<Addresses>, Failure> {
+    if config.source != Source::Sim {
+        return Ok(None);
+    }
+    let sim_config = SimConfig {
+        markets: config.sim_markets,
+        rate: config.sim_rate,
+        seed: config.sim_seed,
+        ..SimConfig::default()
+    };
+    let running = sim::serve(sim_config, clock.clone(), cancel.clone()).await.map_err(|error| Failure::of(&error))?;
+    Ok(Some(Addresses { ws_url: running.ws_url(), rest_url: running.rest_url() }))
+}
+
+/// Retention, and the samples that rates are computed from.
+async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, report: Arc<HealthReport>, cancel: CancellationToken) {
+    let mut retention = tokio::time::interval(RETENTION_INTERVAL);
+    let mut sample = tokio::time::interval(SAMPLE_INTERVAL);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = sample.tick() => report.sample(),
+            _ = retention.tick() => {
+                let (log, now_ms) = (log.clone(), clock.now_ms());
+                match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
+                    Ok(Ok(retired)) if retired.segments > 0 => tracing::info!(?retired, "old segments deleted"),
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),
+                    Err(error) => tracing::error!(%error, "retention ended badly"),
+                }
+            }
+        }
+    }
+}
+
+/// Ctrl-C and SIGTERM stop cleanly; a second one does not wait.
+pub fn stop_on_signals(cancel: &CancellationToken) -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error: std::io::Error| Failure::external(format!("cannot listen for signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        for is_second in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if is_second {
+                tracing::warn!("stopped at once; what is not committed is in the log");
+                #[expect(clippy::exit, reason = "the user asked twice")]
+                std::process::exit(3);
+            }
+            tracing::info!("stopping: flushing and committing (again to stop at once)");
+            cancel.cancel();
+        }
+    });
+    Ok(())
+}
