@@ -1,4 +1,4 @@
-//! How many frames a second one core reads, per kind and format: `cargo run --release -p hoga-upbit --example frame_bench`.
+//! How many frames a second one core reads, per kind and format: `cargo run --release --example frame_bench`.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::time::{Duration, Instant};

@@ -1,9 +1,7 @@
 //! Rewrites one object that is not DEFAULT into DEFAULT field names; every value keeps its own bytes.
 //!
 //! In: the text of one object that was already scanned without a mistake. Out: a new object, or nothing if all its
-//! names were DEFAULT already. Key order is kept, a missing `type` comes first, unknown keys stay as they are.
-
-use std::borrow::Cow;
+//! names were DEFAULT already. Key order is kept, a missing `type` comes first, unknown keys stay.
 
 use hoga_model::StreamKind;
 use hoga_model::json::{JsonError, Kind, Scanner, push_string};
@@ -62,7 +60,7 @@ impl Writer {
                 self.renamed = true;
                 continue;
             }
-            self.key(&Cow::Borrowed(name));
+            self.key(name);
             if name == names::UNITS && json.peek()? == Kind::Array {
                 self.units(json)?;
                 seen[row] = Some(""); // no value is empty: a second one always differs
@@ -94,19 +92,11 @@ impl Writer {
         Ok(())
     }
 
-    fn key(&mut self, key: &Cow<'_, str>) {
+    fn key(&mut self, key: &str) {
         if self.out.last() != Some(&b'{') {
             self.out.push(b',');
         }
-        match key {
-            // it stood in the text without an escape, so it needs none here
-            Cow::Borrowed(key) => {
-                self.out.push(b'"');
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.push(b'"');
-            }
-            Cow::Owned(key) => push_string(&mut self.out, key),
-        }
+        push_string(&mut self.out, key);
         self.out.push(b':');
     }
 }
