@@ -97,6 +97,8 @@ struct Shared {
     topics: RwLock<BTreeMap<String, Arc<Topic>>>,
     /// One topic is created at a time.
     creating: Mutex<()>,
+    /// One call enforces retention at a time.
+    retiring: Mutex<()>,
     changes: watch::Sender<u64>,
 }
 
@@ -121,6 +123,7 @@ impl DiskLog {
             clock: options.clock,
             topics: RwLock::new(topics),
             creating: Mutex::new(()),
+            retiring: Mutex::new(()),
             changes: watch::Sender::new(0),
         });
         if report.topics_rebuilt.is_some() {
@@ -140,6 +143,7 @@ impl DiskLog {
     /// Deletes the sealed segments that are older or larger than their topics' retention allows, and seals old ones. Every topic is gone
     /// through even if one fails; the first error is returned.
     pub fn enforce_retention(&self, now_ms: i64) -> Result<Retired, LogError> {
+        let _one_at_a_time = self.shared.retiring.lock().unwrap_or_else(PoisonError::into_inner);
         let mut total = Retired::default();
         let mut first_error = None;
         for topic in self.shared.all() {

@@ -203,12 +203,19 @@ impl Partition {
         });
         let mut retired = Retired::default();
         for segment in gone {
-            // the segment before its sidecar, oldest first: wherever the process dies, what is left has no hole; readers keep their open file
-            remove_if_there(&segment.path)?;
-            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            view.sealed.retain(|kept| !Arc::ptr_eq(kept, &segment));
-            drop(view);
-            remove_if_there(&sidecar_path(&segment.path))?;
+            // Out of the view first, so that a reader who finds no file finds the new start when it looks again. If the process dies before
+            // the file is gone, the next start has the segment back, without a hole, and retention takes it again.
+            self.view
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .sealed
+                .retain(|kept| !Arc::ptr_eq(kept, &segment));
+            if let Err(error) =
+                remove_if_there(&segment.path).and_then(|()| remove_if_there(&sidecar_path(&segment.path)))
+            {
+                self.view.write().unwrap_or_else(PoisonError::into_inner).sealed.insert(0, segment);
+                return Err(error);
+            }
             retired.segments += 1;
             retired.bytes += segment.index.log_bytes;
         }
@@ -236,6 +243,9 @@ impl Partition {
     /// A cache: if it cannot be written, the next start reads the segment's headers instead.
     fn write_sidecar(&self, segment: &Sealed) {
         let path = sidecar_path(&segment.path);
+        if !segment.path.exists() {
+            return; // retention was faster
+        }
         if let Err(error) = fs::write(&path, segment.index.encode()) {
             tracing::warn!(file = %path.display(), %error, "cannot write the index of a sealed segment");
         }

@@ -153,6 +153,17 @@ impl Place {
         }
     }
 
+    /// The damage when the file is not there any more.
+    pub(crate) fn lost_from(&self, offset: i64) -> Gap {
+        Gap {
+            from_position: 0,
+            to_position: 0,
+            first_offset: offset,
+            next_offset: self.end_offset,
+            defect: BatchDefect::Missing,
+        }
+    }
+
     /// Opens the file if it is not open. `NotFound` means that retention took it meanwhile.
     pub(crate) fn open(&self, chunk_bytes: usize) -> io::Result<SegmentReader> {
         let file = match &self.source {

@@ -16,8 +16,6 @@ use crate::segment::{Gap, Place, SegmentReader, Step};
 /// A fetch reads this much of a file at once, or what was asked for if that is less.
 const MAX_CHUNK_BYTES: usize = 256 << 10;
 const MIN_CHUNK_BYTES: usize = 16 << 10;
-/// Retention can delete a segment between finding and opening it; then the fetch looks again.
-const MAX_LOOKUPS: usize = 3;
 /// What is remembered of damage, for the status page; more is still skipped and reported by fetches.
 const MAX_REMEMBERED_RANGES: usize = 10_000;
 
@@ -35,22 +33,14 @@ impl Partition {
                 damaged: None,
             },
         };
-        let mut lookups = 0;
         loop {
-            let done = match fetch.segment() {
-                Ok(ControlFlow::Continue(())) => continue,
-                Ok(ControlFlow::Break(())) => Ok(()),
+            match fetch.segment() {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Ok(fetch.fetched),
                 // what was read before the error is good; the next fetch meets the error again
-                Err(_) if fetch.fetched.next_offset > from_offset => Ok(()),
-                Err(LogError::Io { source, .. })
-                    if source.kind() == io::ErrorKind::NotFound && lookups < MAX_LOOKUPS =>
-                {
-                    lookups += 1;
-                    continue;
-                }
-                Err(error) => Err(error),
-            };
-            return done.map(|()| fetch.fetched);
+                Err(_) if fetch.fetched.next_offset > from_offset => return Ok(fetch.fetched),
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -60,7 +50,11 @@ impl Partition {
             let io = |error| LogError::io("read the segment", &place.path)(error);
             let mut reader = match place.open(MAX_CHUNK_BYTES) {
                 Ok(reader) => reader,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // retention took it, or somebody deleted it: what is wanted now is in a later one
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    from_offset = place.end_offset;
+                    continue;
+                }
                 Err(error) => return Err(io(error)),
             };
             loop {
@@ -113,8 +107,18 @@ impl Fetch<'_> {
         (self.fetched.start_offset, self.fetched.end_offset) = (start, end);
         let Some(place) = place else { return Ok(ControlFlow::Break(())) };
         let chunk_bytes = self.max_bytes.saturating_sub(self.bytes).clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);
-        let mut reader = place.open(chunk_bytes).map_err(LogError::io("open the segment", &place.path))?;
-        self.walk(&mut reader, &place.path)
+        match place.open(chunk_bytes) {
+            Ok(mut reader) => self.walk(&mut reader, &place.path),
+            // retention took it since we looked: look again, and find the new start
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.partition.offsets().start > offset => {
+                Ok(ControlFlow::Continue(()))
+            }
+            // it was deleted below us: as lost as damaged bytes
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(self.skip(&place.path, &place.lost_from(offset)))
+            }
+            Err(error) => Err(LogError::io("open the segment", &place.path)(error)),
+        }
     }
 
     fn walk(&mut self, reader: &mut SegmentReader, path: &Path) -> Result<ControlFlow<()>, LogError> {
@@ -144,16 +148,20 @@ impl Fetch<'_> {
                 }
                 Step::Gap(gap) => gap,
             };
-            if gap.next_offset <= fetched.next_offset {
-                continue;
-            }
-            // a second range, or one after records, is left for the next fetch
-            if !fetched.records.is_empty() || fetched.damaged.is_some() {
+            if gap.next_offset > self.fetched.next_offset && self.skip(path, &gap).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            fetched.next_offset = gap.next_offset;
-            fetched.damaged = Some(self.partition.note_damage(path, &gap));
         }
+    }
+
+    /// Goes on behind damage. A second range, or one after records, is left for the next fetch.
+    fn skip(&mut self, path: &Path, gap: &Gap) -> ControlFlow<()> {
+        if !self.fetched.records.is_empty() || self.fetched.damaged.is_some() {
+            return ControlFlow::Break(());
+        }
+        self.fetched.next_offset = gap.next_offset;
+        self.fetched.damaged = Some(self.partition.note_damage(path, gap));
+        ControlFlow::Continue(())
     }
 }
 
