@@ -135,10 +135,10 @@ class Up(Program):
         with self.connect() as connection:
             return connection.execute(sql).fetchall()
 
-    def psql(self, *args: str) -> subprocess.CompletedProcess:
+    def psql(self, *args: str, password: str = "") -> subprocess.CompletedProcess:
         return subprocess.run(
             ["psql", "-X", "-h", "127.0.0.1", "-p", str(self.postgres_port), "-U", "tester", "-d", "hoga", "-v", "ON_ERROR_STOP=1", *args],
-            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=os.environ | {"PGPASSWORD": password},
         )  # fmt: skip
 
     def status(self) -> dict:
