@@ -2,6 +2,8 @@
 //!
 //! This file only starts: it reads the command line, runs one command and turns its result into the exit code.
 
+#![allow(unreachable_pub, reason = "nothing is outside of a binary")]
+
 mod cli;
 mod collector;
 mod commands;

@@ -5,7 +5,7 @@ mod exchange;
 mod health;
 mod process;
 mod sampler;
-mod topology;
+pub mod topology;
 
 use crate::cli::UpArgs;
 use crate::config::UpConfig;

@@ -166,6 +166,11 @@ impl DiskLog {
         first_error.map_or(Ok(total), Err)
     }
 
+    /// Bytes of a topic's segment files; 0 if there is no such topic.
+    pub fn topic_bytes(&self, topic: &str) -> u64 {
+        self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(Partition::bytes).sum())
+    }
+
     /// All damage met since the log was opened, by recovery or by a fetch.
     pub fn damaged(&self) -> Vec<DamagedRange> {
         self.shared.all().iter().flat_map(|topic| topic.partitions.iter().flat_map(Partition::damaged)).collect()

@@ -154,6 +154,13 @@ impl Partition {
         self.view(View::offsets)
     }
 
+    /// Bytes of its segment files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.view(|view| {
+            view.sealed.iter().map(|sealed| sealed.index.log_bytes).sum::<u64>() + view.active.index.log_bytes
+        })
+    }
+
     /// Damage that recovery and fetches have met.
     pub(crate) fn damaged(&self) -> Vec<DamagedRange> {
         lock(&self.damaged).values().cloned().collect()

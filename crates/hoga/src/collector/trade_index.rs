@@ -6,7 +6,7 @@
 
 use crate::collector::PARTITIONS;
 use hoga_log::{Log, LogError};
-use hoga_model::{Market, StreamKind};
+use hoga_model::{Fault, Faulty, Market, StreamKind};
 use hoga_upbit::frame::{Message, read_frame};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -26,6 +26,15 @@ pub enum IndexError {
     Log(#[from] LogError),
     #[error("cannot write \"{}\": {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+impl Faulty for IndexError {
+    fn fault(&self) -> Fault {
+        match self {
+            IndexError::Log(error) => error.fault(),
+            IndexError::Write { .. } => Fault::External,
+        }
+    }
 }
 
 #[derive(Debug, Default)]

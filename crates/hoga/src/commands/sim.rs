@@ -38,6 +38,8 @@ pub fn run(args: SimArgs) -> Result<(), Failure> {
         println!("simulated exchange: not Upbit");
         println!("  HOGA_UPBIT_WS_URL={}", running.ws_url());
         println!("  HOGA_UPBIT_REST_URL={}", running.rest_url());
-        running.join().await.map_err(|error| Failure::of(&error))
+        let stats = running.join().await.map_err(|error| Failure::of(&error))?;
+        println!("made {} events, {} of them trades", stats.events(), stats.trades);
+        Ok(())
     })
 }

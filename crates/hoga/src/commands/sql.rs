@@ -111,5 +111,5 @@ async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, 
     let sessions: SessionFactory = Arc::new(move || queries.session());
     let config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
     let running = postgres::serve(config, sessions, cancel).await.map_err(|error| Failure::of(&error))?;
-    Ok(format!("postgres://hoga@{}/hoga", running.local_addr))
+    Ok(format!("postgres://hoga@{}/hoga", running.local_addr()))
 }

@@ -104,7 +104,7 @@ impl HealthReport {
             Some(PartitionHealth { partition, start_offset: offsets.start, end_offset: offsets.end })
         };
         let topic = |topic: hoga_log::TopicInfo| TopicHealth {
-            bytes: self.log.topic_bytes(&topic.name).unwrap_or(0),
+            bytes: self.log.topic_bytes(&topic.name),
             partitions: (0..topic.partitions).filter_map(|index| partition(&topic.name, index)).collect(),
             name: topic.name,
         };
@@ -114,13 +114,12 @@ impl HealthReport {
     fn checkpoint(&self, now_ms: i64) -> CheckpointHealth {
         let last = self.engine.checkpoints().last();
         if last.id == 0 {
-            return CheckpointHealth { error: last.error, ..CheckpointHealth::default() };
+            return CheckpointHealth::default();
         }
         CheckpointHealth {
             last_id: Some(last.id),
             duration_ms: Some(last.duration_ms),
             age_ms: Some(age_ms(now_ms, last.completed_ms)),
-            error: last.error,
         }
     }
 

@@ -71,7 +71,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let _ = ready.send(true);
 
     let mut saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
-    let on_markets = |markets: Vec<MarketInfo>| board.set_markets(markets);
+    let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let collecting = collect::run(&config, &addresses, &mut collector, &exchange, &mut saver, on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
@@ -133,19 +133,7 @@ fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, F
     options.compression = if config.log_compressed { Compression::Lz4 } else { Compression::None };
     options.fsync_interval_ms = config.log_fsync_interval.as_millis() as u64;
     options.clock = clock.clone();
-    let (log, report) = DiskLog::open(options).map_err(|error| Failure::of(&error))?;
-    for tail in &report.torn_tails {
-        tracing::warn!("log: {tail}");
-    }
-    for damaged in &report.damaged {
-        tracing::error!("log: {damaged}");
-    }
-    for folder in &report.missing_folders {
-        tracing::error!("log: the folder \"{}\" is gone; its partition begins again at offset 0", folder.display());
-    }
-    if let Some(reason) = &report.topics_rebuilt {
-        tracing::warn!("log: the list of topics was made again from the folders: {reason}");
-    }
+    let (log, _) = DiskLog::open(options).map_err(|error| Failure::of(&error))?;
     let log = Arc::new(log);
     for kind in StreamKind::ALL {
         create_topic(config, &log, kind.topic(), PARTITIONS)?;
@@ -198,8 +186,8 @@ async fn start_listeners(
     let queries = rooms.queries.clone();
     let sessions: SessionFactory = Arc::new(move || queries.session());
     let (ready, is_ready) = watch::channel(false);
-    let mut http_config = HttpConfig::new(config.http);
-    http_config.token = config.http_token.clone().map(Secret::new);
+    let token = config.http_token.clone().map(Secret::new);
+    let http_config = HttpConfig { listen: config.http, token, host_names: Vec::new() };
     let feeds = rooms.engine.jobs.iter().map(|job| Feed { table: job.plan.sink.table.clone(), batches: job.table.subscribe() });
     let report = report.clone();
     let state = HttpState {
@@ -228,7 +216,7 @@ impl Serving {
     #[expect(clippy::print_stdout, reason = "the lines are the command's result")]
     fn announce(&self, config: &UpConfig) {
         println!("page      http://{}", self.http.local_addr);
-        println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr.ip(), self.postgres.local_addr.port());
+        println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr().ip(), self.postgres.local_addr().port());
         println!("source    {}{}", config.source, if config.source == Source::Upbit { "" } else { "   SIMULATED: not the exchange" });
         println!("data      {}", config.data.display());
         if config.kafka_asked {
@@ -272,7 +260,6 @@ async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, report: Arc<Health
             _ = retention.tick() => {
                 let (log, now_ms) = (log.clone(), clock.now_ms());
                 match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
-                    Ok(Ok(retired)) if retired.segments > 0 => tracing::info!(?retired, "old segments deleted"),
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),
                     Err(error) => tracing::error!(%error, "retention ended badly"),
