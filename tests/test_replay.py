@@ -51,7 +51,7 @@ def plain(value) -> str:
 
 def rows_of_sql(up, kind: str) -> list[dict]:
     """All columns but the book's levels, which have no plain form in psycopg; pypaimon shows them below."""
-    columns = ["market", *(c for c in COLUMNS[kind] if c != "orderbook_units")]
+    columns = ["market", "dt", *(c for c in COLUMNS[kind] if c != "orderbook_units")]
     quoted = ", ".join(f'"{c}"' for c in columns)
     rows = [dict(zip(columns, r)) for r in up.query(f"SELECT {quoted} FROM upbit.{kind}")]
     return [{c: in_utc(v) for c, v in r.items()} for r in rows]
@@ -63,8 +63,8 @@ def rows_on_disk(warehouse: Path, kind: str) -> list[dict]:
     table = CatalogFactory.create({"warehouse": str(warehouse)}).get_table(f"upbit.{kind}")
     builder = table.new_read_builder()
     rows = builder.new_read().to_arrow(builder.new_scan().plan().splits()).to_pylist()
-    assert all(r["dt"] and r["recv_time"] for r in rows)
-    return [{c: in_utc(v) for c, v in r.items() if c not in ("dt", "recv_time")} for r in rows]
+    assert all(r["recv_time"] for r in rows)
+    return [{c: in_utc(v) for c, v in r.items() if c != "recv_time"} for r in rows]
 
 
 def in_utc(value):

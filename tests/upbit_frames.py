@@ -110,9 +110,10 @@ def _kind_by_shape(element: dict) -> str | None:
 
 
 def row(event: Event) -> dict:
-    """The event as a row of its lake table, but for recv_time and dt, which are not in the frame."""
+    """The event as a row of its lake table, but for recv_time, which is not in the frame. dt is the UTC day of the record's own time."""
     values = {name: typed(event.fields.get(name), kind) for name, kind in COLUMNS[event.kind].items()}
-    return {"market": event.market} | values
+    at = values["trade_timestamp" if event.kind == "trade" else "timestamp"]
+    return {"market": event.market} | values | {"dt": at.strftime("%Y-%m-%d")}
 
 
 def typed(value, kind: str):
