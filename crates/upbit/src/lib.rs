@@ -1,7 +1,8 @@
 //! The exchange: what Upbit's market data looks like on the wire, and how to keep receiving it.
 //!
 //! Pure: [`frame`], [`subscription`], [`backoff`], [`selection`]. At the edge: [`session`] (WebSocket), [`rest`]
-//! (the list of markets), [`replay`] (a recording instead of the exchange). Knows no topic, log or table.
+//! (the list of markets), [`replay`] (a recording instead of the exchange),
+//! [`sim`] (a simulated exchange of its own). Knows no topic, log or table.
 
 pub mod backoff;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod replay;
 pub mod rest;
 pub mod selection;
 pub mod session;
+pub mod sim;
 pub mod subscription;
 
 pub use error::{BoxError, UpbitError};
