@@ -41,6 +41,8 @@ pub struct SimStats {
     pub trades: u64,
     pub tickers: u64,
     pub orderbooks: u64,
+    /// Events that were due and not made, because the machine could not keep up with the rate.
+    pub events_skipped: u64,
     /// Frames put into the clients' queues, snapshots and faults included.
     pub frames: u64,
     pub frame_bytes: u64,
@@ -259,8 +261,8 @@ impl Hub {
         self.since_open_ms += passed_ms;
         let is_silent = self.faults.is_silent(self.since_open_ms);
         if !is_silent {
-            self.due =
-                (self.due + self.rate * passed_ms as f64 / 1_000.0).min(self.rate * CATCH_UP_MS_MAX as f64 / 1e3);
+            self.due += self.rate * passed_ms as f64 / 1_000.0;
+            self.skip_overdue();
         }
         self.disconnect_if_due();
         let count = (self.due as usize).min(BATCH_EVENTS_MAX);
@@ -378,6 +380,19 @@ impl Hub {
                 send(client, std::mem::take(&mut frame).into(), &mut self.stats, self.queue_bytes_max);
                 elements = 0;
             }
+        }
+    }
+
+    /// A machine that is too slow for the rate makes fewer events, says so once, and counts them.
+    fn skip_overdue(&mut self) {
+        let due_max = (self.rate * CATCH_UP_MS_MAX as f64 / 1_000.0).max(1.0);
+        let skipped = (self.due - due_max).floor();
+        if skipped >= 1.0 {
+            self.due -= skipped;
+            if self.stats.events_skipped == 0 {
+                tracing::warn!(rate = self.rate, "this machine is too slow for the simulated exchange's rate");
+            }
+            self.stats.events_skipped += skipped as u64;
         }
     }
 
