@@ -1,1 +1,21 @@
-//! placeholder
+//! Answers questions about the market: PostgreSQL wire for SQL, HTTP for the page, its JSON and the metrics.
+//!
+//! In: DataFusion sessions pinned to one moment, batches of new rows, a snapshot of the process's health. Out: two
+//! listeners. Not here: how a table is read (`engine`, `lake`), who starts and stops what (the binary).
+
+pub mod board;
+mod error;
+pub mod health;
+pub mod http;
+mod secret;
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+
+pub use error::ServeError;
+pub use secret::Secret;
+
+/// Makes a session in which every table is pinned to the moment of the call (catalog `hoga`, schema `upbit`).
+pub type SessionFactory = Arc<dyn Fn() -> Result<SessionContext, DataFusionError> + Send + Sync>;

@@ -1,0 +1,138 @@
+//! How the process is: every number that the page's health panel, `/api/status` and `/metrics` show.
+//!
+//! The binary fills it in; this room only shows it. Ages are milliseconds; `None` means that it has not happened yet.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Asked about once a second for all readers together. It must not block: it runs on the serving threads.
+pub type HealthSource = Arc<dyn Fn() -> Health + Send + Sync>;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    pub version: String,
+    pub uptime_ms: u64,
+    pub source: SourceHealth,
+    pub streams: Vec<StreamHealth>,
+    pub topics: Vec<TopicHealth>,
+    pub jobs: Vec<JobHealth>,
+    pub tables: Vec<TableHealth>,
+    pub checkpoint: CheckpointHealth,
+    pub process: ProcessHealth,
+    /// Records that nobody could read, since the start.
+    pub dead_letters_total: u64,
+    /// From the receipt of an event to its being visible to SQL.
+    pub visible_latency: LatencyHealth,
+    /// Filled in by this room.
+    pub page: PageHealth,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceHealth {
+    /// `upbit`, `sim` or `replay:FILE`.
+    pub name: String,
+    /// True for anything that is not the exchange itself, now.
+    pub simulated: bool,
+    pub state: ExchangeState,
+    /// Why it is unreachable; the page shows it in a red banner.
+    pub reason: Option<String>,
+    /// When the next attempt is made, from now.
+    pub retry_in_ms: Option<u64>,
+    /// How often the session was made again.
+    pub reconnects_total: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExchangeState {
+    #[default]
+    Connecting,
+    Connected,
+    Unreachable,
+    /// A replay played all it had.
+    Ended,
+}
+
+/// One of ticker, trade, orderbook, as received.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamHealth {
+    pub name: String,
+    pub received_total: u64,
+    pub rate_per_s: f64,
+    pub last_event_age_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TopicHealth {
+    pub name: String,
+    pub bytes: u64,
+    pub partitions: Vec<PartitionHealth>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionHealth {
+    pub partition: u32,
+    pub start_offset: i64,
+    /// The offset that the next record gets.
+    pub end_offset: i64,
+}
+
+/// One INSERT of the pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobHealth {
+    pub name: String,
+    pub rows_in_total: u64,
+    pub rows_out_total: u64,
+    pub rate_per_s: f64,
+    pub lag_records: u64,
+    pub lag_ms: Option<u64>,
+    pub dead_letters_total: u64,
+    /// Why it stands still, if it does.
+    pub error: Option<String>,
+}
+
+/// One lake table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableHealth {
+    pub name: String,
+    pub committed_rows: u64,
+    /// Visible to SQL, not yet committed.
+    pub live_rows: u64,
+    pub last_snapshot_id: Option<i64>,
+    pub last_commit_age_ms: Option<u64>,
+    pub files: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointHealth {
+    pub last_id: Option<i64>,
+    pub duration_ms: Option<u64>,
+    pub age_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessHealth {
+    pub resident_bytes: u64,
+    pub cpu_seconds_total: f64,
+    /// Of one core, over the last second or so: 0.5 is half a core.
+    pub cpu_cores: f64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyHealth {
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+/// The listener of the page itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PageHealth {
+    pub streams_open: u64,
+    pub streams_refused_total: u64,
+    /// Batches that the board did not see since it read too slowly; later events make it right again.
+    pub batches_missed_total: u64,
+    /// Rows that named no valid market.
+    pub rows_ignored_total: u64,
+}

@@ -1,0 +1,172 @@
+//! `/metrics`: the health in Prometheus' text format. Seconds and bytes, as Prometheus asks; counters end in `_total`.
+
+use std::fmt::{Display, Write};
+
+use crate::health::{ExchangeState, Health};
+
+/// Writes every number of `health` once.
+pub(super) fn render(health: &Health) -> String {
+    let mut text = Text::default();
+    process(&mut text, health);
+    source(&mut text, health);
+    topics(&mut text, health);
+    jobs(&mut text, health);
+    tables(&mut text, health);
+    page(&mut text, health);
+    text.0
+}
+
+fn process(text: &mut Text, health: &Health) {
+    text.family("hoga_info", "gauge", "Version and source; always 1.");
+    text.sample("hoga_info", &[("version", &health.version), ("source", &health.source.name)], 1);
+    text.gauge("hoga_uptime_seconds", "Time since the start.", seconds(health.uptime_ms));
+    text.gauge("hoga_resident_memory_bytes", "Memory of the process.", health.process.resident_bytes);
+    text.counter("hoga_cpu_seconds_total", "CPU time of the process.", health.process.cpu_seconds_total);
+    text.family("hoga_visible_latency_seconds", "gauge", "From the receipt of an event to its being visible to SQL.");
+    let latency = &health.visible_latency;
+    for (quantile, value) in [("0.5", latency.p50_ms), ("0.99", latency.p99_ms)] {
+        if let Some(value_ms) = value {
+            text.sample("hoga_visible_latency_seconds", &[("quantile", quantile)], value_ms / 1_000.0);
+        }
+    }
+    text.counter("hoga_dead_letters_total", "Records that nobody could read.", health.dead_letters_total);
+}
+
+fn source(text: &mut Text, health: &Health) {
+    let source = &health.source;
+    text.gauge("hoga_source_connected", "1 while events come in.", u8::from(source.state == ExchangeState::Connected));
+    text.gauge("hoga_source_simulated", "1 if the source is not the exchange.", u8::from(source.simulated));
+    text.counter("hoga_source_reconnects_total", "Sessions made again.", source.reconnects_total);
+    text.family("hoga_events_received_total", "counter", "Events received.");
+    for stream in &health.streams {
+        text.sample("hoga_events_received_total", &[("stream", &stream.name)], stream.received_total);
+    }
+    text.family("hoga_event_age_seconds", "gauge", "Time since the last event.");
+    for stream in &health.streams {
+        if let Some(age_ms) = stream.last_event_age_ms {
+            text.sample("hoga_event_age_seconds", &[("stream", &stream.name)], seconds(age_ms));
+        }
+    }
+}
+
+fn topics(text: &mut Text, health: &Health) {
+    text.family("hoga_topic_bytes", "gauge", "Size of the topic's segments.");
+    for topic in &health.topics {
+        text.sample("hoga_topic_bytes", &[("topic", &topic.name)], topic.bytes);
+    }
+    for (name, help, is_start) in [
+        ("hoga_topic_start_offset", "The oldest offset kept.", true),
+        ("hoga_topic_end_offset", "The offset that the next record gets.", false),
+    ] {
+        text.family(name, "gauge", help);
+        for topic in &health.topics {
+            for partition in &topic.partitions {
+                let labels = [("topic", &*topic.name), ("partition", &*partition.partition.to_string())];
+                text.sample(name, &labels, if is_start { partition.start_offset } else { partition.end_offset });
+            }
+        }
+    }
+}
+
+fn jobs(text: &mut Text, health: &Health) {
+    let mut family = |name, kind, help, value: fn(&crate::health::JobHealth) -> Option<f64>| {
+        text.family(name, kind, help);
+        for job in &health.jobs {
+            if let Some(value) = value(job) {
+                text.sample(name, &[("job", &job.name)], value);
+            }
+        }
+    };
+    family("hoga_job_rows_in_total", "counter", "Records read by the job.", |job| Some(job.rows_in_total as f64));
+    family("hoga_job_rows_out_total", "counter", "Rows written by the job.", |job| Some(job.rows_out_total as f64));
+    family("hoga_job_dead_letters_total", "counter", "Records the job could not read.", |job| {
+        Some(job.dead_letters_total as f64)
+    });
+    family("hoga_job_lag_records", "gauge", "Records not yet read by the job.", |job| Some(job.lag_records as f64));
+    family("hoga_job_lag_seconds", "gauge", "Age of the oldest record not yet read.", |job| job.lag_ms.map(seconds));
+    family("hoga_job_failed", "gauge", "1 while the job stands still on an error.", |job| {
+        Some(f64::from(u8::from(job.error.is_some())))
+    });
+}
+
+fn tables(text: &mut Text, health: &Health) {
+    let mut family = |name, help, value: fn(&crate::health::TableHealth) -> Option<f64>| {
+        text.family(name, "gauge", help);
+        for table in &health.tables {
+            if let Some(value) = value(table) {
+                text.sample(name, &[("table", &table.name)], value);
+            }
+        }
+    };
+    family("hoga_table_committed_rows", "Rows in the last snapshot.", |table| Some(table.committed_rows as f64));
+    family("hoga_table_live_rows", "Rows visible and not yet committed.", |table| Some(table.live_rows as f64));
+    family("hoga_table_snapshot_id", "The last snapshot.", |table| table.last_snapshot_id.map(|id| id as f64));
+    family("hoga_table_commit_age_seconds", "Time since the last commit.", |t| t.last_commit_age_ms.map(seconds));
+    family("hoga_table_files", "Data files in the last snapshot.", |table| table.files.map(|files| files as f64));
+    let checkpoint = &health.checkpoint;
+    for (name, help, value) in [
+        ("hoga_checkpoint_id", "The last checkpoint.", checkpoint.last_id.map(|id| id as f64)),
+        ("hoga_checkpoint_duration_seconds", "How long it took.", checkpoint.duration_ms.map(seconds)),
+        ("hoga_checkpoint_age_seconds", "Time since it was taken.", checkpoint.age_ms.map(seconds)),
+    ] {
+        if let Some(value) = value {
+            text.gauge(name, help, value);
+        }
+    }
+}
+
+fn page(text: &mut Text, health: &Health) {
+    let page = &health.page;
+    text.gauge("hoga_page_streams", "Pages open.", page.streams_open);
+    text.counter(
+        "hoga_page_streams_refused_total",
+        "Pages refused, since too many were open.",
+        page.streams_refused_total,
+    );
+    text.counter("hoga_page_batches_missed_total", "Batches the board read too slowly for.", page.batches_missed_total);
+    text.counter("hoga_page_rows_ignored_total", "Rows that named no valid market.", page.rows_ignored_total);
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "counter", help);
+        self.sample(name, &[], value);
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value)));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        match &*labels {
+            "" => self.line(format_args!("{name} {value}")),
+            labels => self.line(format_args!("{name}{{{labels}}} {value}")),
+        }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // writing to a String cannot fail
+        let _written = writeln!(self.0, "{line}");
+    }
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests;
