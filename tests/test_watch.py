@@ -52,16 +52,16 @@ def test_status_of_nothing(stage: Stage):
 
 
 def test_token_and_password_are_asked_for(stage: Stage):
-    up = stage.up("--source", "sim", env={"HOGA_HTTP_TOKEN": "a-long-token-1", "HOGA_POSTGRES_PASSWORD": "a-long-password-1"})
+    up = stage.up("--source", "sim", env={"HOGA_HTTP_TOKEN": "a-long-token-of-24-bytes", "HOGA_POSTGRES_PASSWORD": "a-long-password-of-24-bytes"})
     wait_for(lambda: up.healthz() == 200, "health, which needs no token")
     for path in ("/api/status", "/api/board", "/metrics"):
         assert requests.get(up.url + path, timeout=5).status_code == 401, path
-        with_token = requests.get(up.url + path, timeout=5, headers={"Authorization": "Bearer a-long-token-1"})
+        with_token = requests.get(up.url + path, timeout=5, headers={"Authorization": "Bearer a-long-token-of-24-bytes"})
         assert with_token.status_code == 200, path
         assert requests.get(up.url + path, timeout=5, headers={"Authorization": "Bearer wrong"}).status_code == 401, path
     refused = up.psql("-w", "-c", "SELECT 1")
     assert refused.returncode == 2 and "password" in refused.stderr
-    with_password = up.psql("-c", "SELECT 1", password="a-long-password-1")
+    with_password = up.psql("-c", "SELECT 1", password="a-long-password-of-24-bytes")
     assert with_password.returncode == 0, with_password.stderr
     assert up.psql("-c", "SELECT 1", password="wrong").returncode == 2
     assert "a-long" not in up.output, "secrets are not printed"

@@ -29,6 +29,9 @@ const COMMIT_WAIT: Duration = Duration::from_millis(200);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a stopping job goes on reading what is left in the log.
 const DRAIN_MAX: Duration = Duration::from_millis(1_500);
+/// How often the end of a replay is looked for, and how often its progress is told.
+const CATCH_UP_WAIT: Duration = Duration::from_millis(5);
+const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 const LETTERS_FETCH_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
@@ -169,6 +172,24 @@ impl Engine {
 
     pub fn checkpoints(&self) -> &CheckpointStats {
         &self.checkpoints
+    }
+
+    /// Waits until the jobs have read what was in the log at the start: then queries see all that they saw before it.
+    /// False if it was cancelled first. [`Engine::run`] must be running.
+    pub async fn caught_up(&self, cancel: &CancellationToken) -> Result<bool, EngineError> {
+        let mut told = Instant::now();
+        while self.jobs.iter().any(|job| job.is_replaying()) {
+            if told.elapsed() >= CATCH_UP_REPORT {
+                told = Instant::now();
+                let records = self.jobs.iter().map(|job| job.lag()).sum::<Result<i64, _>>()?;
+                tracing::info!(records, "reading the log again from the last checkpoint");
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(false),
+                () = tokio::time::sleep(CATCH_UP_WAIT) => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Runs until `cancel`, then drains the log for a moment, takes a last checkpoint and returns.

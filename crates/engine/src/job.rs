@@ -30,6 +30,8 @@ pub struct Job {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     progress: Mutex<Progress>,
+    /// The ends of the partitions when the job was opened.
+    replay_end: Offsets,
 }
 
 struct Progress {
@@ -55,8 +57,12 @@ impl Job {
         letters_written: Offsets,
     ) -> Result<Job, EngineError> {
         let decoder = JsonDecoder::new(Arc::clone(&plan.decoded))?;
+        let mut replay_end = Offsets::new();
+        for partition in offsets.keys() {
+            replay_end.insert(*partition, log.offsets(&plan.topic, *partition)?.end);
+        }
         let progress = Mutex::new(Progress { offsets, decoder, letters_written });
-        Ok(Job { plan, table, stats: JobStats::default(), log, clock, progress })
+        Ok(Job { plan, table, stats: JobStats::default(), log, clock, progress, replay_end })
     }
 
     /// Reads once from every partition that has something. Returns the number of records read: 0 means caught up.
@@ -79,6 +85,12 @@ impl Job {
 
     pub fn offsets(&self) -> Offsets {
         self.progress().offsets.clone()
+    }
+
+    /// True until the records are read that were in the log when the job was opened.
+    pub fn is_replaying(&self) -> bool {
+        let offsets = self.offsets();
+        self.replay_end.iter().any(|(partition, end)| offsets.get(partition).is_some_and(|offset| offset < end))
     }
 
     /// Records in the log that this job has not read.

@@ -99,6 +99,12 @@ async fn live(
                 exchange.note_fault(error.to_string());
                 write_rest(collector, exchange, cancel).await;
             }
+            Err(error @ UpbitError::Refused { .. }) => {
+                // what is collected stays to be asked for; the page and the log say why nothing comes
+                tracing::error!(%error, "collection has stopped");
+                exchange.note_fault(error.to_string());
+                cancel.cancelled().await;
+            }
             Err(error) => return Err(Failure::of(&error)),
         }
         if cancel.is_cancelled() {

@@ -66,9 +66,11 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         ws_url: config.upbit_ws_url.clone(),
         rest_url: config.upbit_rest_url.clone(),
     });
-    serving.announce(&config);
-    // nobody listening any more means that the process is stopping
-    let _ = ready.send(true);
+    if rooms.engine.caught_up(&cancel).await.map_err(|error| Failure::of(&error))? {
+        serving.announce(&config);
+        // nobody listening any more means that the process is stopping
+        let _ = ready.send(true);
+    }
 
     let mut saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
@@ -217,7 +219,12 @@ impl Serving {
     fn announce(&self, config: &UpConfig) {
         println!("page      http://{}", self.http.local_addr);
         println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr().ip(), self.postgres.local_addr().port());
-        println!("source    {}{}", config.source, if config.source == Source::Upbit { "" } else { "   SIMULATED: not the exchange" });
+        let note = match config.source {
+            Source::Upbit => "",
+            Source::Sim => "   SIMULATED: not the exchange",
+            Source::Replay(_) => "   RECORDED: not the exchange",
+        };
+        println!("source    {}{note}", config.source);
         println!("data      {}", config.data.display());
         if config.kafka_asked {
             println!("kafka     nothing listens on {} yet: the Kafka protocol comes with a later version", config.kafka);
