@@ -330,9 +330,10 @@ fn lock_folder(dir: &Path) -> Result<File, LogError> {
         }
         Err(TryLockError::Error(error)) => return Err(LogError::io("lock", &path)(error)),
     }
-    // for the message above: who it is
-    let named = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
-    named.map_err(LogError::io("write", &path))?;
+    // for the message above: who it is; a full disk must not keep the log from opening
+    if let Err(error) = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id())) {
+        tracing::warn!(file = %path.display(), %error, "cannot write who holds the log");
+    }
     Ok(file)
 }
 

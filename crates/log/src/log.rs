@@ -104,8 +104,9 @@ pub trait Log: Send + Sync {
     /// All topics, by name.
     fn topics(&self) -> Vec<TopicInfo>;
 
-    /// Appends the records as one batch: consecutive offsets, all or none of them. On an error nothing was appended and the same call can be
-    /// made again if the error says `retry()`.
+    /// Appends the records as one batch: consecutive offsets, all or none of them. On an error nothing was appended, and the same call can be
+    /// made again if the error says `retry()`. (A log that makes every append durable first is the exception: when that fails, the batch may be
+    /// there, and the partition takes no more.)
     fn append(&self, topic: &str, partition: u32, records: &[Record]) -> Result<Appended, LogError>;
 
     /// Reads from `from_offset` on and stops after the batch with which keys and values reach `max_bytes`: at least one batch, however large.

@@ -156,6 +156,8 @@ fn a_full_disk_is_an_error_until_there_is_room() {
         log.append(TOPIC, 0, &batch).unwrap();
         want.extend(batch);
     }
+    faults.set_room_bytes(30);
+    log.append(TOPIC, 0, &[record(9)]).unwrap_err();
     assert_eq!(values(&log, 0), want);
     drop(log);
     assert_eq!(values(&open_clean(small(dir.path())), 0), want, "nothing of the failed writes is left");

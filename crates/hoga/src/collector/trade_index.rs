@@ -75,7 +75,9 @@ impl TradeIndex {
         if let Some(saved) = saved.filter(|saved| is_of_this_log(saved, log)) {
             for (code, ids) in saved.markets {
                 if let Ok(market) = Market::parse(&code) {
-                    ids.into_iter().for_each(|id| drop(index.insert(&market, id)));
+                    for id in ids {
+                        index.insert(&market, id);
+                    }
                 }
             }
             from = saved.offsets;
