@@ -24,8 +24,6 @@ pub enum ServeError {
         "the token of {address} has {length} bytes; use at least {required}, for example from `openssl rand -hex 24`"
     )]
     WeakToken { address: SocketAddr, length: usize, required: usize },
-    #[error("cannot build the system catalog of the PostgreSQL wire: {0}")]
-    Catalog(#[from] datafusion::error::DataFusionError),
 }
 
 impl ServeError {
@@ -46,7 +44,6 @@ impl Faulty for ServeError {
             | ServeError::PasswordNeeded { .. }
             | ServeError::TokenNeeded { .. }
             | ServeError::WeakToken { .. } => Fault::User,
-            ServeError::Catalog(_) => Fault::Internal,
         }
     }
 }

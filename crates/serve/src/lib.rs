@@ -7,6 +7,7 @@ pub mod board;
 mod error;
 pub mod health;
 pub mod http;
+pub mod postgres;
 mod secret;
 
 use std::sync::Arc;
