@@ -133,7 +133,12 @@ impl Engine {
         let saved_offsets = saved_jobs.map(|(name, state)| (name.clone(), state.offsets.clone())).collect();
         let mut jobs = Vec::new();
         for plan in plans {
-            let table = lake.ensure_table(&plan.sink, LiveTableOptions { sort_columns: plan.sort_columns.clone(), ..LiveTableOptions::default() }).await?;
+            let table = lake
+                .ensure_table(
+                    &plan.sink,
+                    LiveTableOptions { sort_columns: plan.sort_columns.clone(), ..LiveTableOptions::default() },
+                )
+                .await?;
             let saved = checkpoint.as_ref().and_then(|found| found.jobs.get(&plan.name));
             if let Some(prepared) = saved.and_then(|saved| saved.pending.as_ref()) {
                 let committed = table.commit(prepared).await?;
@@ -148,7 +153,13 @@ impl Engine {
             }
             let resume = resume_job(&*log, &plan, saved)?;
             for (partition, first, last) in &resume.missed {
-                tracing::error!(job = plan.name, partition, first, last, "retention deleted records before they were read");
+                tracing::error!(
+                    job = plan.name,
+                    partition,
+                    first,
+                    last,
+                    "retention deleted records before they were read"
+                );
             }
             let written = letters_written.remove(&job::stage_of(&plan.name)).unwrap_or_default();
             let name = plan.name.clone();
@@ -211,9 +222,8 @@ impl Engine {
                 false => Some(wait_after_failure.map_or(COMMIT_WAIT, |wait: Duration| (wait * 2).min(COMMIT_WAIT_MAX))),
             };
         }
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().filter_map(|thread| thread.join().err()).count()
-        });
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
         let panicked = joined.await.map_err(|error| EngineError::Join(error.to_string()))?;
         if panicked > 0 {
             tracing::error!(panicked, "job threads ended in a panic; their rows are in the log");
@@ -364,7 +374,8 @@ impl Engine {
             }
         }
         let deadline = Instant::now() + DRAIN_MAX;
-        while Instant::now() < deadline && !self.is_tail_full(job) && matches!(job.step(), Ok(records) if records > 0) {}
+        while Instant::now() < deadline && !self.is_tail_full(job) && matches!(job.step(), Ok(records) if records > 0) {
+        }
     }
 
     /// Asks for an early checkpoint when the live tail has grown large; true when the job must wait for it.
@@ -385,7 +396,8 @@ impl Part {
 
 fn resume_job(log: &dyn Log, plan: &JobPlan, saved: Option<&JobState>) -> Result<Resume, EngineError> {
     let mut available = BTreeMap::new();
-    let partitions = log.topics().into_iter().find(|topic| topic.name == plan.topic).map_or(0, |topic| topic.partitions);
+    let partitions =
+        log.topics().into_iter().find(|topic| topic.name == plan.topic).map_or(0, |topic| topic.partitions);
     for partition in 0..partitions {
         let offsets = log.offsets(&plan.topic, partition)?;
         available.insert(partition, Available { start: offsets.start, end: offsets.end });

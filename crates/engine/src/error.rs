@@ -21,7 +21,9 @@ pub enum EngineError {
     Recover(#[from] RecoverError),
     #[error(transparent)]
     Type(#[from] UnsupportedType),
-    #[error("table \"{table}\" has rows of checkpoint {committed}, but the newest checkpoint is {newest}: restore the folder \"{folder}\", or start with another --data folder")]
+    #[error(
+        "table \"{table}\" has rows of checkpoint {committed}, but the newest checkpoint is {newest}: restore the folder \"{folder}\", or start with another --data folder"
+    )]
     CheckpointLost { table: String, committed: i64, newest: i64, folder: String },
     #[error("computing a batch failed: {0}")]
     Arrow(#[from] ArrowError),

@@ -10,8 +10,18 @@ use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;
 
 /// DataFusion's functions whose results are Flink's, by DataFusion's name.
-const SAME_AS_FLINK: [&str; 10] =
-    ["abs", "array_element", "btrim", "character_length", "coalesce", "get_field", "lower", "nullif", "upper", "make_array"];
+const SAME_AS_FLINK: [&str; 10] = [
+    "abs",
+    "array_element",
+    "btrim",
+    "character_length",
+    "coalesce",
+    "get_field",
+    "lower",
+    "nullif",
+    "upper",
+    "make_array",
+];
 
 /// What hoga adds, for one session time zone (Flink's `table.local-time-zone`).
 pub(crate) fn flink_functions(zone: Tz) -> Vec<ScalarUDF> {

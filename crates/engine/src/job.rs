@@ -214,7 +214,13 @@ impl Job {
         let records: Vec<_> = letters.into_iter().filter(is_new).map(DeadLetter::into_record).collect();
         if let Some(first) = records.first() {
             let reason = first.headers.first().map(|header| String::from_utf8_lossy(&header.value).into_owned());
-            tracing::warn!(job = self.plan.name, partition, letters = records.len(), reason, "records became dead letters");
+            tracing::warn!(
+                job = self.plan.name,
+                partition,
+                letters = records.len(),
+                reason,
+                "records became dead letters"
+            );
             self.log.append(DEAD_LETTER_TOPIC, 0, &records)?;
             self.stats.dead_letters.add(records.len() as u64);
         }

@@ -20,7 +20,9 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 use hoga_lake::TableSpec;
-use hoga_sql::{ColumnKind, Connector, Diagnostics, Job, KafkaTable, Mistake, Pipeline, ScanBounded, ScanStartup, Table, TablePath};
+use hoga_sql::{
+    ColumnKind, Connector, Diagnostics, Job, KafkaTable, Mistake, Pipeline, ScanBounded, ScanStartup, Table, TablePath,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -188,7 +190,8 @@ fn field_of(name: &str, kind: &ColumnKind, span: Span) -> Result<Field, Mistake>
     let Some(sql_type) = kind.sql_type() else {
         return Err(Mistake::new(span, format!("column `{name}` is computed and cannot be stored")));
     };
-    let arrow = arrow_type(&sql_type.data_type).map_err(|error| Mistake::new(span, format!("column `{name}`: {error}")))?;
+    let arrow =
+        arrow_type(&sql_type.data_type).map_err(|error| Mistake::new(span, format!("column `{name}`: {error}")))?;
     Ok(Field::new(name, arrow, sql_type.nullable))
 }
 
@@ -204,7 +207,6 @@ fn first_sentence(error: &DataFusionError) -> String {
     let text = kinds.iter().fold(text, |text, kind| text.strip_prefix(kind).unwrap_or(text));
     text.trim_end_matches('.').to_owned()
 }
-
 
 #[cfg(test)]
 mod tests;

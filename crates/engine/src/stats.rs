@@ -71,10 +71,13 @@ pub fn quantile_ms(counts: &[u64], quantile: f64) -> Option<u64> {
     let total: u64 = counts.iter().sum();
     let wanted = ((total as f64 * quantile).ceil() as u64).max(1);
     let mut seen = 0;
-    counts.iter().position(|count| {
-        seen += count;
-        seen >= wanted
-    }).map(upper_ms)
+    counts
+        .iter()
+        .position(|count| {
+            seen += count;
+            seen >= wanted
+        })
+        .map(upper_ms)
 }
 
 fn bucket_of(ms: u64) -> usize {

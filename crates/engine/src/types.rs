@@ -38,7 +38,9 @@ pub fn arrow_type(sql: &DataType) -> Result<ArrowType, UnsupportedType> {
         DataType::Row(fields) => ArrowType::Struct(
             fields
                 .iter()
-                .map(|field| Ok(Field::new(&field.name, arrow_type(&field.sql_type.data_type)?, field.sql_type.nullable)))
+                .map(|field| {
+                    Ok(Field::new(&field.name, arrow_type(&field.sql_type.data_type)?, field.sql_type.nullable))
+                })
                 .collect::<Result<Fields, UnsupportedType>>()?,
         ),
         _ => return Err(unsupported()),

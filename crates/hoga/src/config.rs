@@ -129,7 +129,8 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 24] {
 impl Settings<'_> {
     fn up_config(&mut self) -> UpConfig {
         let data = self.path("data", "hoga-data");
-        let warehouse = self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
+        let warehouse =
+            self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
         let kafka_asked = self.optional("kafka").is_some();
         UpConfig {
             source: self.parse("source", "upbit", parse_source),
@@ -156,9 +157,8 @@ impl Settings<'_> {
             upbit_ws_url: self.parse("upbit-ws-url", "wss://api.upbit.com/websocket/v1", |text| {
                 parse_url(text, &["ws://", "wss://"])
             }),
-            upbit_rest_url: self.parse("upbit-rest-url", "https://api.upbit.com", |text| {
-                parse_url(text, &["http://", "https://"])
-            }),
+            upbit_rest_url: self
+                .parse("upbit-rest-url", "https://api.upbit.com", |text| parse_url(text, &["http://", "https://"])),
             sim_markets: self.parse("sim-markets", "50", |text| parse_number(text, 1.0, 5_000.0).map(|n| n as usize)),
             sim_rate: self.parse("sim-rate", "500", |text| parse_number(text, 0.1, 1_000_000.0)),
             sim_seed: self.parse("sim-seed", "1", |text| text.parse().map_err(|_| "write a whole number".to_owned())),

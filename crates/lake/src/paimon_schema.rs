@@ -136,7 +136,8 @@ fn column_type(table: &str, path: &str, field: &Field) -> Result<DataType> {
 
 /// The columns of an existing table in Arrow's terms: the inverse of [`creation_schema`].
 pub(crate) fn arrow_schema(table: &str, existing: &TableSchema) -> Result<SchemaRef> {
-    let fields = existing.fields().iter().map(|field| arrow_field(table, field.name(), field)).collect::<Result<Vec<_>>>()?;
+    let fields =
+        existing.fields().iter().map(|field| arrow_field(table, field.name(), field)).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(ArrowSchema::new(fields)))
 }
 
@@ -178,7 +179,8 @@ fn arrow_type(table: &str, path: &str, data_type: &DataType) -> Result<ArrowType
             ArrowType::List(Arc::new(Field::new("element", arrow, element.is_nullable())))
         }
         DataType::Row(row) => {
-            let fields = row.fields().iter().map(|field| arrow_field(table, &format!("{path}.{}", field.name()), field));
+            let fields =
+                row.fields().iter().map(|field| arrow_field(table, &format!("{path}.{}", field.name()), field));
             ArrowType::Struct(fields.collect::<Result<Fields>>()?)
         }
         _ => return Err(unsupported()),

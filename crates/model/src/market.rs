@@ -15,7 +15,11 @@ pub struct InvalidMarket(pub String);
 
 impl Market {
     pub fn parse(code: &str) -> Result<Market, InvalidMarket> {
-        if is_market_code(code) { Ok(Market(code.to_owned())) } else { Err(InvalidMarket(code.chars().take(64).collect())) }
+        if is_market_code(code) {
+            Ok(Market(code.to_owned()))
+        } else {
+            Err(InvalidMarket(code.chars().take(64).collect()))
+        }
     }
 
     pub fn as_str(&self) -> &str {

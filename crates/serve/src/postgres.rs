@@ -63,7 +63,7 @@ const DATABASE: &str = "hoga";
 const SCHEMA: &str = "upbit";
 
 const ADDRESS_OPTION: &str = "--postgres ADDR or HOGA_POSTGRES";
-const PASSWORD_OPTION: &str = "HOGA_POSTGRES_PASSWORD";
+const PASSWORD_OPTION: &str = "--postgres-password or HOGA_POSTGRES_PASSWORD";
 
 /// Clients beyond `max_connections` that are told so at the same time, and cancel requests, which need no place.
 const EXTRA_CONNECTIONS_MAX: usize = 32;

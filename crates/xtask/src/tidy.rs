@@ -14,21 +14,17 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("sql", &["hoga-model"]),
     ("lake", &["hoga-model"]),
     ("engine", &["hoga-model", "hoga-log", "hoga-sql", "hoga-lake"]),
-    ("serve", &["hoga-model", "hoga-engine", "hoga-lake"]),
+    ("serve", &["hoga-model"]),
     ("hoga", &["hoga-model", "hoga-upbit", "hoga-log", "hoga-sql", "hoga-lake", "hoga-engine", "hoga-serve"]),
     ("xtask", &[]),
 ];
 
 /// Heavy dependencies, and the rooms that may name them.
-const HEAVY: [(&str, &[&str]); 4] = [
-    ("paimon", &["lake"]),
-    ("datafusion", &["engine", "serve"]),
-    ("axum", &["serve"]),
-    ("pgwire", &["serve"]),
-];
+const HEAVY: [(&str, &[&str]); 4] =
+    [("paimon", &["lake"]), ("datafusion", &["engine", "serve"]), ("axum", &["serve"]), ("pgwire", &["serve"])];
 
 /// Everything that breaks a rule, one line each, with its place.
-pub fn mistakes(root: &Path) -> Vec<String> {
+pub(crate) fn mistakes(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (room, allowed) in EDGES {
         found.extend(edges(root, room, allowed));
@@ -49,7 +45,10 @@ pub fn mistakes(root: &Path) -> Vec<String> {
 
 fn edges(root: &Path, room: &str, allowed: &[&str]) -> Vec<String> {
     let manifest = root.join("crates").join(room).join("Cargo.toml");
-    let table: toml::Table = match fs::read_to_string(&manifest).map_err(|error| error.to_string()).and_then(|text| text.parse().map_err(|error| format!("{error}"))) {
+    let table: toml::Table = match fs::read_to_string(&manifest)
+        .map_err(|error| error.to_string())
+        .and_then(|text| text.parse().map_err(|error| format!("{error}")))
+    {
         Ok(table) => table,
         Err(error) => return vec![format!("{}: {error}", manifest.display())],
     };
@@ -65,7 +64,10 @@ fn edges(root: &Path, room: &str, allowed: &[&str]) -> Vec<String> {
             found.push(format!("{}: only {} may name {name}", manifest.display(), rooms.join(", ")));
         }
         if value.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
-            found.push(format!("{}: {name} names its own version; versions live in the workspace's manifest", manifest.display()));
+            found.push(format!(
+                "{}: {name} names its own version; versions live in the workspace's manifest",
+                manifest.display()
+            ));
         }
     }
     found

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn what_retention_took_is_reported_and_a_shorter_log_refused() {
-        assert_eq!(resume_at(Some(&saved(4)), Startup::Earliest).map(|r| (r.offsets[&0], r.missed)), Ok((10, vec![(0, 4, 9)])));
+        assert_eq!(
+            resume_at(Some(&saved(4)), Startup::Earliest).map(|r| (r.offsets[&0], r.missed)),
+            Ok((10, vec![(0, 4, 9)]))
+        );
         assert!(matches!(
             resume_at(Some(&saved(21)), Startup::Earliest),
             Err(RecoverError::LogTooShort { wanted: 21, end: 20, .. })

@@ -46,9 +46,7 @@ impl CheckpointStore {
         let text = serde_json::to_vec(checkpoint)
             .map_err(|error| StoreError::Corrupt { path: path.clone(), reason: error.to_string() })?;
         let mut file = File::create(&temporary).map_err(|source| io_error("create", &temporary, source))?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .map_err(|source| io_error("write", &temporary, source))?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(|source| io_error("write", &temporary, source))?;
         fs::rename(&temporary, &path).map_err(|source| io_error("rename", &temporary, source))?;
         File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
@@ -72,7 +70,8 @@ impl CheckpointStore {
         for entry in entries {
             let path = entry.map_err(|source| io_error("read", &self.folder, source))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let id = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).and_then(|id| id.parse().ok());
+            let id =
+                name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).and_then(|id| id.parse().ok());
             if let Some(id) = id {
                 files.push((id, path));
             }

@@ -26,10 +26,24 @@ enum Values {
     /// Every integer type, checked for its range when it is read.
     Integer(Vec<i64>),
     Double(Vec<f64>),
-    Decimal { units: Vec<i128>, precision: u8, scale: u8 },
-    Text { bytes: Vec<u8>, ends: Vec<i32> },
-    List { element: FieldRef, ends: Vec<i32>, column: Box<Column> },
-    Row { fields: Fields, columns: Vec<Column> },
+    Decimal {
+        units: Vec<i128>,
+        precision: u8,
+        scale: u8,
+    },
+    Text {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
+    List {
+        element: FieldRef,
+        ends: Vec<i32>,
+        column: Box<Column>,
+    },
+    Row {
+        fields: Fields,
+        columns: Vec<Column>,
+    },
 }
 
 impl Column {
@@ -101,7 +115,9 @@ impl Column {
                     Kind::String => bytes.extend_from_slice(json.string()?.as_bytes()),
                     _ => bytes.extend_from_slice(json.skip()?.as_bytes()),
                 }
-                ends.push(i32::try_from(bytes.len()).map_err(|_| wrong_type(field, &self.data_type, "over 2 GB of text"))?);
+                ends.push(
+                    i32::try_from(bytes.len()).map_err(|_| wrong_type(field, &self.data_type, "over 2 GB of text"))?,
+                );
             }
             Values::Boolean(values) => values.push(boolean(json, field, &self.data_type)?),
             Values::List { element, ends, column } => {

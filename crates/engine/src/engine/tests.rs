@@ -63,7 +63,8 @@ impl World {
     async fn start(&mut self) {
         let pipeline = hoga_sql::parse_pipeline("test.sql", PIPELINE, &|_| None).expect("a valid pipeline");
         let plan = plan_pipeline(&pipeline).await.expect("a pipeline that can be planned");
-        let lake = Lake::open(LakeOptions { warehouse: self.path("warehouse"), commit_user: "test".into() }).expect("a lake");
+        let lake =
+            Lake::open(LakeOptions { warehouse: self.path("warehouse"), commit_user: "test".into() }).expect("a lake");
         let options = EngineOptions {
             checkpoint_folder: self.path("checkpoints"),
             checkpoint_interval: Duration::from_secs(3_600),
@@ -170,7 +171,8 @@ async fn every_row_once_whatever_crashes() {
                 7 => {
                     // the checkpoint's file cannot be written, or a commit cannot
                     let snapshots = world.path("warehouse/upbit.db/sink/snapshot");
-                    let folder = if dice.roll(2) == 0 || !snapshots.is_dir() { world.path("checkpoints") } else { snapshots };
+                    let folder =
+                        if dice.roll(2) == 0 || !snapshots.is_dir() { world.path("checkpoints") } else { snapshots };
                     let blocked = Blocked::at(&folder);
                     if !world.engine().checkpoint().await {
                         failed += 1;
@@ -206,7 +208,8 @@ async fn a_lost_checkpoint_folder_is_refused_not_doubled() {
     std::fs::remove_dir_all(world.path("checkpoints")).expect("the folder");
     let pipeline = hoga_sql::parse_pipeline("test.sql", PIPELINE, &|_| None).expect("a valid pipeline");
     let plan = plan_pipeline(&pipeline).await.expect("a plan");
-    let lake = Lake::open(LakeOptions { warehouse: world.path("warehouse"), commit_user: "test".into() }).expect("a lake");
+    let lake =
+        Lake::open(LakeOptions { warehouse: world.path("warehouse"), commit_user: "test".into() }).expect("a lake");
     let options = EngineOptions {
         checkpoint_folder: world.path("checkpoints"),
         checkpoint_interval: Duration::from_secs(3_600),

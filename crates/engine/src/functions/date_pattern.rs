@@ -30,7 +30,8 @@ impl Pattern {
         let mut pieces = Vec::new();
         let mut rest = pattern;
         while let Some(first) = rest.chars().next() {
-            let run = if first == '\'' { quoted_bytes(rest) } else { rest.len() - rest.trim_start_matches(first).len() };
+            let run =
+                if first == '\'' { quoted_bytes(rest) } else { rest.len() - rest.trim_start_matches(first).len() };
             let (letters, tail) = rest.split_at(run);
             pieces.push(match letters {
                 "yyyy" => Piece::Year,
@@ -41,7 +42,9 @@ impl Pattern {
                 "ss" => Piece::Second,
                 "SSS" => Piece::Millisecond,
                 "''" => Piece::Text("'".into()),
-                quoted if first == '\'' && quoted.len() > 2 => Piece::Text(quoted[1..quoted.len() - 1].replace("''", "'")),
+                quoted if first == '\'' && quoted.len() > 2 => {
+                    Piece::Text(quoted[1..quoted.len() - 1].replace("''", "'"))
+                }
                 text if !first.is_ascii_alphabetic() && first != '\'' => Piece::Text(text.into()),
                 _ => return Err(PatternError { pattern: pattern.into(), letters: letters.into() }),
             });

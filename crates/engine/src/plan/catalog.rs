@@ -126,7 +126,8 @@ fn topic_view(state: &SessionState, table: &Table) -> Result<Arc<dyn TableProvid
         .iter()
         .map(|column| match &column.kind {
             ColumnKind::Computed(expression) => {
-                let computed = computed(state, expression, scan.schema()).map_err(|error| mistake_of(&error, column.span))?;
+                let computed =
+                    computed(state, expression, scan.schema()).map_err(|error| mistake_of(&error, column.span))?;
                 Ok(computed.alias(&column.name))
             }
             _ => Ok(Expr::Column(Column::from_name(&column.name))),

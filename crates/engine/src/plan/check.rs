@@ -8,7 +8,8 @@ use hoga_sql::{Connector, Mistake, Pipeline};
 
 /// Tables that no job uses are checked too: a mistake in them is a mistake in the file.
 pub(super) fn tables(pipeline: &Pipeline, problems: &mut Vec<Mistake>) {
-    let used = |path: &hoga_sql::TablePath| pipeline.jobs.iter().any(|job| job.sink == *path || job.inputs.contains(path));
+    let used =
+        |path: &hoga_sql::TablePath| pipeline.jobs.iter().any(|job| job.sink == *path || job.inputs.contains(path));
     for table in pipeline.tables.iter().filter(|table| !used(&table.path)) {
         let checked = match table.connector() {
             Connector::Kafka(_) => SourceTable::of(table, table.span).map(drop),

@@ -35,7 +35,8 @@ pub(super) fn table_spec(table: &Table, span: Span) -> Result<TableSpec, Mistake
 pub(super) fn cast_to_sink(plan: LogicalPlan, job: &Job, sink: &SchemaRef) -> Result<LogicalPlan, Mistake> {
     let given = plan.schema().fields().len();
     if given != job.columns.len() {
-        let message = format!("the query has {given} columns, the table takes {}: {}", job.columns.len(), job.columns.join(", "));
+        let message =
+            format!("the query has {given} columns, the table takes {}: {}", job.columns.len(), job.columns.join(", "));
         return Err(Mistake::new(job.span, message));
     }
     let mut expressions = Vec::new();
@@ -51,7 +52,12 @@ pub(super) fn cast_to_sink(plan: LogicalPlan, job: &Job, sink: &SchemaRef) -> Re
                     cast(column, field.data_type().clone())
                 } else {
                     let (from, to) = (sql_name(source.data_type()), sql_name(field.data_type()));
-                    let message = format!("column {} of the query is {from}, but `{}` of {} is {to}", position + 1, field.name(), job.sink);
+                    let message = format!(
+                        "column {} of the query is {from}, but `{}` of {} is {to}",
+                        position + 1,
+                        field.name(),
+                        job.sink
+                    );
                     return Err(Mistake::new(job.span, message).hint(format!("write CAST(… AS {to})")));
                 }
             }

@@ -3,7 +3,8 @@
 use super::*;
 use expect_test::{Expect, expect};
 
-const TABLES: &str = "CREATE TEMPORARY TABLE source (`id` BIGINT, `code` STRING, `price` DECIMAL(20, 8), `unused` STRING,
+const TABLES: &str =
+    "CREATE TEMPORARY TABLE source (`id` BIGINT, `code` STRING, `price` DECIMAL(20, 8), `unused` STRING,
   `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, `ts` AS TO_TIMESTAMP_LTZ(`id`, 3))
 WITH ('connector' = 'kafka', 'topic' = 'in', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json');
 CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = 'w');
@@ -34,7 +35,10 @@ async fn check(inserts: &str, expected: Expect) {
 async fn the_built_in_pipeline() {
     let plan = plan(include_str!("../../../../pipeline/upbit.sql")).await.expect("it plans");
     let names: Vec<_> = plan.jobs.iter().map(|job| job.name.as_str()).collect();
-    assert_eq!(names, ["upbit-ticker -> upbit.ticker", "upbit-trade -> upbit.trade", "upbit-orderbook -> upbit.orderbook"]);
+    assert_eq!(
+        names,
+        ["upbit-ticker -> upbit.ticker", "upbit-trade -> upbit.trade", "upbit-orderbook -> upbit.orderbook"]
+    );
     assert_eq!(plan.jobs[1].sort_columns, ["market", "trade_timestamp"]);
     assert_eq!(plan.checkpoint_interval_ms, Some(30_000));
 }
@@ -42,7 +46,11 @@ async fn the_built_in_pipeline() {
 #[tokio::test]
 async fn only_needed_fields_are_decoded() {
     check("INSERT INTO lake.upbit.sink (`market`) SELECT `code` FROM source;", expect!["[1]"]).await;
-    check("INSERT INTO lake.upbit.sink SELECT UPPER(`code`), `id`, NULL FROM source WHERE `price` > 1.5;", expect!["[3]"]).await;
+    check(
+        "INSERT INTO lake.upbit.sink SELECT UPPER(`code`), `id`, NULL FROM source WHERE `price` > 1.5;",
+        expect!["[3]"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -50,6 +58,10 @@ async fn mistakes() {
     check("INSERT INTO lake.upbit.sink SELECT `code`, `idd`, `price` FROM source;", expect![[]]).await;
     check("INSERT INTO lake.upbit.sink SELECT `code`, `code`, `price` FROM source;", expect![[]]).await;
     check("INSERT INTO lake.upbit.sink SELECT MD5(`code`), `id`, `price` FROM source;", expect![[]]).await;
-    check("INSERT INTO lake.upbit.sink SELECT `code`, COUNT(*), MAX(`price`) FROM source GROUP BY `code`;", expect![[]]).await;
+    check(
+        "INSERT INTO lake.upbit.sink SELECT `code`, COUNT(*), MAX(`price`) FROM source GROUP BY `code`;",
+        expect![[]],
+    )
+    .await;
     check("INSERT INTO lake.upbit.sink SELECT `code`, `id`, `price` FROM source LIMIT 5;", expect![[]]).await;
 }

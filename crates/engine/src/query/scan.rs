@@ -57,7 +57,8 @@ impl ExecutionPlan for LakeScan {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let batches = TryStreamExt::map_err(self.plan.open(partition), |error| DataFusionError::External(Box::new(error)));
+        let batches =
+            TryStreamExt::map_err(self.plan.open(partition), |error| DataFusionError::External(Box::new(error)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(self.plan.schema()), batches)))
     }
 

@@ -40,8 +40,8 @@ pub struct QueryService {
 
 impl QueryService {
     pub fn new(tables: Vec<Arc<LiveTable>>, limits: &QueryLimits) -> Result<QueryService> {
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![limits.spill_folder.clone()]));
+        let disk =
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![limits.spill_folder.clone()]));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
             .with_disk_manager_builder(disk)

@@ -102,9 +102,10 @@ impl TradeIndex {
         for partition in 0..PARTITIONS {
             offsets.insert(partition, log.offsets(StreamKind::Trade.topic(), partition)?.end);
         }
-        let markets = self.markets.iter().map(|(market, recent)| {
-            (market.as_str().to_owned(), recent.order.iter().copied().collect())
-        });
+        let markets = self
+            .markets
+            .iter()
+            .map(|(market, recent)| (market.as_str().to_owned(), recent.order.iter().copied().collect()));
         let saved = Saved { offsets, markets: markets.collect() };
         let temporary = path.with_extension("tmp");
         let write = || {

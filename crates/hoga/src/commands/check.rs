@@ -15,7 +15,9 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     for file in &args.files {
         match runtime.block_on(plan(Some(file))) {
             Ok(plan) => report(file, &plan),
-            Err(failure) if failure.exit_code() == Fault::User.exit_code() => mistakes.push(failure.message().to_owned()),
+            Err(failure) if failure.exit_code() == Fault::User.exit_code() => {
+                mistakes.push(failure.message().to_owned())
+            }
             Err(failure) => return Err(failure),
         }
     }
@@ -36,12 +38,16 @@ pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
         None => (BUILT_IN_PIPELINE_NAME.to_owned(), BUILT_IN_PIPELINE.to_owned()),
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
-                Failure::user(format!("cannot read the pipeline \"{}\": {error}; give the path of a .sql file", path.display()))
+                Failure::user(format!(
+                    "cannot read the pipeline \"{}\": {error}; give the path of a .sql file",
+                    path.display()
+                ))
             })?;
             (path.display().to_string(), text)
         }
     };
-    let pipeline = hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))?;
+    let pipeline =
+        hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))?;
     plan_pipeline(&pipeline).await.map_err(|mistakes| Failure::user(mistakes.to_string()))
 }
 

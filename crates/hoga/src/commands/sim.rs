@@ -20,7 +20,8 @@ pub fn run(args: SimArgs) -> Result<(), Failure> {
         ..SimConfig::default()
     };
     if let Some(text) = args.duration {
-        let duration = parse_duration(&text).map_err(|hint| Failure::user(format!("--duration: \"{text}\" is not valid: {hint}")))?;
+        let duration = parse_duration(&text)
+            .map_err(|hint| Failure::user(format!("--duration: \"{text}\" is not valid: {hint}")))?;
         config.duration = Some(duration);
     }
     for text in args.fault {

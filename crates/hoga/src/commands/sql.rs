@@ -23,9 +23,9 @@ pub fn run(args: SqlArgs) -> Result<(), Failure> {
         Some(text) => text.clone(),
         None => {
             let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::user(format!("cannot read standard input: {error}; or use -c \"SELECT …\"")))?;
+            std::io::stdin().read_to_string(&mut text).map_err(|error| {
+                Failure::user(format!("cannot read standard input: {error}; or use -c \"SELECT …\""))
+            })?;
             text
         }
     };
@@ -55,7 +55,9 @@ pub fn run(args: SqlArgs) -> Result<(), Failure> {
 async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
         let reason = with_causes(&error);
-        Failure::external(format!("no hoga answers at {url}: {reason}; start one with: hoga up, or read a folder with --data DIR"))
+        Failure::external(format!(
+            "no hoga answers at {url}: {reason}; start one with: hoga up, or read a folder with --data DIR"
+        ))
     })?;
     let connection = tokio::spawn(connection);
     for statement in output::statements(text) {
@@ -90,7 +92,10 @@ fn refusal(error: &tokio_postgres::Error) -> String {
 async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, Failure> {
     let warehouse = data.join("warehouse");
     if !warehouse.is_dir() {
-        return Err(Failure::user(format!("\"{}\" has no tables; give the folder that hoga up --data wrote", data.display())));
+        return Err(Failure::user(format!(
+            "\"{}\" has no tables; give the folder that hoga up --data wrote",
+            data.display()
+        )));
     }
     let warehouse = std::path::absolute(&warehouse).unwrap_or(warehouse);
     let failed = |error| Failure::of::<hoga_lake::LakeError>(&error);

@@ -16,8 +16,8 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    let health: Health =
-        serde_json::from_str(&text).map_err(|error| Failure::external(format!("the answer is not a status: {error}")))?;
+    let health: Health = serde_json::from_str(&text)
+        .map_err(|error| Failure::external(format!("the answer is not a status: {error}")))?;
     print!("{}", in_words(&health));
     Ok(())
 }
@@ -25,7 +25,10 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
 async fn fetch(address: &str) -> Result<String, Failure> {
     let url = format!("http://{}/api/status", address.trim_start_matches("http://").trim_end_matches('/'));
     let failed = |error: reqwest::Error| {
-        Failure::external(format!("no hoga answers at {url} ({}); start one with: hoga up, or name its page with --http", with_causes(&error)))
+        Failure::external(format!(
+            "no hoga answers at {url} ({}); start one with: hoga up, or name its page with --http",
+            with_causes(&error)
+        ))
     };
     let answer = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
     answer.text().await.map_err(failed)
@@ -37,21 +40,60 @@ fn in_words(health: &Health) -> String {
     // writing into a String cannot fail
     let source = &health.source;
     let simulated = if source.simulated { "  SIMULATED" } else { "" };
-    let _ = writeln!(text, "source      {} ({:?}){simulated}{}", source.name, source.state, source.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}")));
+    let _ = writeln!(
+        text,
+        "source      {} ({:?}){simulated}{}",
+        source.name,
+        source.state,
+        source.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
+    );
     for stream in &health.streams {
-        let _ = writeln!(text, "stream      {:<10} {:>10} received  {:>8.1}/s  last {}", stream.name, stream.received_total, stream.rate_per_s, seconds(stream.last_event_age_ms));
+        let _ = writeln!(
+            text,
+            "stream      {:<10} {:>10} received  {:>8.1}/s  last {}",
+            stream.name,
+            stream.received_total,
+            stream.rate_per_s,
+            seconds(stream.last_event_age_ms)
+        );
     }
     for job in &health.jobs {
         let error = job.error.as_ref().map_or(String::new(), |error| format!("  FAILED: {error}"));
-        let _ = writeln!(text, "job         {:<34} {:>8.1} rows/s  lag {}  dead letters {}{error}", job.name, job.rate_per_s, job.lag_records, job.dead_letters_total);
+        let _ = writeln!(
+            text,
+            "job         {:<34} {:>8.1} rows/s  lag {}  dead letters {}{error}",
+            job.name, job.rate_per_s, job.lag_records, job.dead_letters_total
+        );
     }
     for table in &health.tables {
-        let _ = writeln!(text, "table       {:<20} {:>10} committed  {:>7} live  last commit {}", table.name, table.committed_rows, table.live_rows, seconds(table.last_commit_age_ms));
+        let _ = writeln!(
+            text,
+            "table       {:<20} {:>10} committed  {:>7} live  last commit {}",
+            table.name,
+            table.committed_rows,
+            table.live_rows,
+            seconds(table.last_commit_age_ms)
+        );
     }
     let checkpoint = &health.checkpoint;
-    let _ = writeln!(text, "checkpoint  {}  {}", checkpoint.last_id.map_or("none".to_owned(), |id| id.to_string()), seconds(checkpoint.age_ms));
+    let _ = writeln!(
+        text,
+        "checkpoint  {}  {}",
+        checkpoint.last_id.map_or("none".to_owned(), |id| id.to_string()),
+        seconds(checkpoint.age_ms)
+    );
     let latency = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{ms} ms"));
-    let _ = writeln!(text, "visible     p50 {}  p99 {} after receipt (last minute)", latency(health.visible_latency.p50_ms), latency(health.visible_latency.p99_ms));
-    let _ = writeln!(text, "process     {:.1} MB  {:.2} cores", health.process.resident_bytes as f64 / 1e6, health.process.cpu_cores);
+    let _ = writeln!(
+        text,
+        "visible     p50 {}  p99 {} after receipt (last minute)",
+        latency(health.visible_latency.p50_ms),
+        latency(health.visible_latency.p99_ms)
+    );
+    let _ = writeln!(
+        text,
+        "process     {:.1} MB  {:.2} cores",
+        health.process.resident_bytes as f64 / 1e6,
+        health.process.cpu_cores
+    );
     text
 }

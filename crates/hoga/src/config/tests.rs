@@ -3,7 +3,8 @@
 use super::*;
 
 fn resolve(args: UpArgs, environment: &[(&str, &str)], file: &str) -> Result<UpConfig, String> {
-    let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let lookup =
+        |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     UpConfig::resolve(&args, &lookup, file).map_err(|failure| failure.message().to_owned())
 }
 
@@ -25,7 +26,9 @@ fn flag_over_environment_over_file_over_default() {
 fn all_mistakes_at_once_with_their_origin() {
     let args = UpArgs { source: Some("binance".into()), ..UpArgs::default() };
     let message = resolve(args, &[("HOGA_CHECKPOINT_INTERVAL", "abc")], "colour = \"red\"\nhttp = true").unwrap_err();
-    for part in ["--source: \"binance\"", "HOGA_CHECKPOINT_INTERVAL: \"abc\"", "unknown key \"colour\"", "hoga.toml: http:"] {
+    for part in
+        ["--source: \"binance\"", "HOGA_CHECKPOINT_INTERVAL: \"abc\"", "unknown key \"colour\"", "hoga.toml: http:"]
+    {
         assert!(message.contains(part), "{part} in\n{message}");
     }
 }

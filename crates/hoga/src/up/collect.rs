@@ -63,7 +63,10 @@ pub async fn run(
     let result = match &config.source {
         Source::Replay(file) => {
             let mut intake = Intake { collector, exchange, saver };
-            replay::replay(file, clock(), cancel.clone(), &mut intake).await.map(|_| ()).map_err(|error| Failure::of(&error))
+            replay::replay(file, clock(), cancel.clone(), &mut intake)
+                .await
+                .map(|_| ())
+                .map_err(|error| Failure::of(&error))
         }
         Source::Upbit | Source::Sim => live(config, addresses, collector, exchange, saver, on_markets, cancel).await,
     };

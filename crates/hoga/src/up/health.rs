@@ -70,7 +70,7 @@ impl HealthReport {
             source: self.exchange.health(),
             streams: self.streams(samples, now_ms),
             topics: self.topics(),
-            jobs: self.engine.jobs.iter().enumerate().map(|(index, job)| job_health(job, index, samples)).collect(),
+            jobs: self.jobs(samples),
             tables: self.engine.jobs.iter().map(|job| table_health(job, now_ms)).collect(),
             checkpoint: self.checkpoint(now_ms),
             process: ProcessHealth {
@@ -82,6 +82,22 @@ impl HealthReport {
             visible_latency: LatencyHealth { p50_ms: quantile(0.5), p99_ms: quantile(0.99) },
             ..Health::default()
         }
+    }
+
+    fn jobs(&self, samples: &Samples) -> Vec<JobHealth> {
+        // a checkpoint is of all jobs: while it fails, none of them commits
+        let unfinished = self.engine.checkpoints().last().error;
+        let job = |(index, job): (usize, &Arc<Job>)| JobHealth {
+            name: job.plan.name.clone(),
+            rows_in_total: job.stats.records_in.get(),
+            rows_out_total: job.stats.rows_out.get(),
+            rate_per_s: samples.rate_per_s(|sample| sample.jobs.get(index).copied().unwrap_or(0)),
+            lag_records: job.lag().map_or(0, i64::unsigned_abs),
+            lag_ms: None,
+            dead_letters_total: job.stats.dead_letters.get(),
+            error: job.stats.error().or_else(|| unfinished.clone()),
+        };
+        self.engine.jobs.iter().enumerate().map(job).collect()
     }
 
     fn streams(&self, samples: &Samples, now_ms: i64) -> Vec<StreamHealth> {
@@ -126,19 +142,6 @@ impl HealthReport {
     /// All letters the topic ever had: they outlive this process.
     fn dead_letters(&self) -> u64 {
         self.log.offsets(DEAD_LETTER_TOPIC, 0).map_or(0, |offsets| offsets.end.unsigned_abs())
-    }
-}
-
-fn job_health(job: &Arc<Job>, index: usize, samples: &Samples) -> JobHealth {
-    JobHealth {
-        name: job.plan.name.clone(),
-        rows_in_total: job.stats.records_in.get(),
-        rows_out_total: job.stats.rows_out.get(),
-        rate_per_s: samples.rate_per_s(|sample| sample.jobs.get(index).copied().unwrap_or(0)),
-        lag_records: job.lag().map_or(0, i64::unsigned_abs),
-        lag_ms: None,
-        dead_letters_total: job.stats.dead_letters.get(),
-        error: job.stats.error(),
     }
 }
 

@@ -65,7 +65,12 @@ mod tests {
         assert_eq!(samples.rate_per_s(|sample| sample.streams[0]), 0.0);
         for second in 0..100_u64 {
             let streams = [second * 20, 0, 0];
-            samples.push(Sample { time_ms: second as i64 * 1_000, streams, visible_after: vec![second], ..Sample::default() });
+            samples.push(Sample {
+                time_ms: second as i64 * 1_000,
+                streams,
+                visible_after: vec![second],
+                ..Sample::default()
+            });
         }
         assert_eq!(samples.rate_per_s(|sample| sample.streams[0]), 20.0);
         assert_eq!(samples.visible_after(), [60]);

@@ -51,7 +51,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let trades = load_trades(&config.data, rooms.log.clone()).await?;
     let mut collector = Collector::new(rooms.log.clone(), trades, stats.clone());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
-    let report = HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
+    let report =
+        HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
     let (ready, serving) = start_listeners(&config, &rooms, &report, board.clone(), &cancel).await?;
     // jobs go on until the collector is done: they are stopped after it
@@ -62,10 +63,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     });
     let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), report.clone(), cancel.clone()));
     let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
-    let addresses = simulator.unwrap_or_else(|| Addresses {
-        ws_url: config.upbit_ws_url.clone(),
-        rest_url: config.upbit_rest_url.clone(),
-    });
+    let addresses = simulator
+        .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
     if rooms.engine.caught_up(&cancel).await.map_err(|error| Failure::of(&error))? {
         serving.announce(&config);
         // nobody listening any more means that the process is stopping
@@ -103,13 +102,17 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     let plan = crate::commands::check::plan(config.pipeline.as_deref()).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
-        Failure::external(format!("cannot create the data folder \"{}\": {error}; choose another with --data", config.data.display()))
+        Failure::external(format!(
+            "cannot create the data folder \"{}\": {error}; choose another with --data",
+            config.data.display()
+        ))
     })?;
     let log = open_log(config, &clock)?;
     for job in &plan.jobs {
         create_topic(config, &log, &job.topic, PARTITIONS)?;
     }
-    let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() }).map_err(|error| Failure::of(&error))?;
+    let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
+        .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
         checkpoint_folder: config.data.join("checkpoints"),
         checkpoint_interval: config.checkpoint_interval,
@@ -190,7 +193,8 @@ async fn start_listeners(
     let (ready, is_ready) = watch::channel(false);
     let token = config.http_token.clone().map(Secret::new);
     let http_config = HttpConfig { listen: config.http, token, host_names: Vec::new() };
-    let feeds = rooms.engine.jobs.iter().map(|job| Feed { table: job.plan.sink.table.clone(), batches: job.table.subscribe() });
+    let feeds =
+        rooms.engine.jobs.iter().map(|job| Feed { table: job.plan.sink.table.clone(), batches: job.table.subscribe() });
     let report = report.clone();
     let state = HttpState {
         sessions: sessions.clone(),
@@ -227,7 +231,10 @@ impl Serving {
         println!("source    {}{note}", config.source);
         println!("data      {}", config.data.display());
         if config.kafka_asked {
-            println!("kafka     nothing listens on {} yet: the Kafka protocol comes with a later version", config.kafka);
+            println!(
+                "kafka     nothing listens on {} yet: the Kafka protocol comes with a later version",
+                config.kafka
+            );
         }
     }
 
@@ -246,12 +253,8 @@ async fn start_simulator(
     if config.source != Source::Sim {
         return Ok(None);
     }
-    let sim_config = SimConfig {
-        markets: config.sim_markets,
-        rate: config.sim_rate,
-        seed: config.sim_seed,
-        ..SimConfig::default()
-    };
+    let sim_config =
+        SimConfig { markets: config.sim_markets, rate: config.sim_rate, seed: config.sim_seed, ..SimConfig::default() };
     let running = sim::serve(sim_config, clock.clone(), cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     Ok(Some(Addresses { ws_url: running.ws_url(), rest_url: running.rest_url() }))
 }

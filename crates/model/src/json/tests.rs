@@ -12,7 +12,8 @@ fn scan(text: &str) -> Result<&str, JsonError> {
 
 #[test]
 fn walks_a_frame() -> Result<(), JsonError> {
-    let mut json = Scanner::new(r#" {"code":"KRW-BTC", "p":1.16539E8,"obu":[{"ap":1},{"ap":2.0}] ,"x":null,"b":true} "#);
+    let mut json =
+        Scanner::new(r#" {"code":"KRW-BTC", "p":1.16539E8,"obu":[{"ap":1},{"ap":2.0}] ,"x":null,"b":true} "#);
     let mut seen = Vec::new();
     json.begin_object()?;
     while let Some(key) = json.next_key()? {
@@ -25,7 +26,8 @@ fn walks_a_frame() -> Result<(), JsonError> {
 
 #[test]
 fn names_the_place_of_a_mistake() {
-    let offsets = [("", 0), ("{", 1), ("{\"a\" 1}", 5), ("[1,]", 3), ("[1 2]", 3), ("01", 0), ("1.", 0), ("nul", 0), ("1 2", 2)];
+    let offsets =
+        [("", 0), ("{", 1), ("{\"a\" 1}", 5), ("[1,]", 3), ("[1 2]", 3), ("01", 0), ("1.", 0), ("nul", 0), ("1 2", 2)];
     for (text, offset) in offsets {
         assert_eq!(scan(text).map_err(|e| e.offset), Err(offset), "{text}");
     }
@@ -61,7 +63,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::vec((".{0,6}", inner), 0..6).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::vec((".{0,6}", inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }

@@ -46,7 +46,8 @@ fn table(out: &mut impl Write, columns: &[Column], rows: &[SimpleQueryRow]) -> i
         cells.max(shown_width(columns[index].name()))
     };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let header: Vec<String> = columns.iter().zip(&widths).map(|(column, width)| padded(column.name(), *width, false)).collect();
+    let header: Vec<String> =
+        columns.iter().zip(&widths).map(|(column, width)| padded(column.name(), *width, false)).collect();
     writeln!(out, "{}", header.join(" | ").trim_end())?;
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     writeln!(out, "{}", rule.join("-+-"))?;
@@ -63,7 +64,8 @@ fn csv(out: &mut impl Write, columns: &[Column], rows: &[SimpleQueryRow]) -> io:
     let names: Vec<String> = columns.iter().map(|column| csv_field(column.name())).collect();
     writeln!(out, "{}", names.join(","))?;
     for row in rows {
-        let cells: Vec<String> = (0..columns.len()).map(|index| row.get(index).map_or(String::new(), csv_field)).collect();
+        let cells: Vec<String> =
+            (0..columns.len()).map(|index| row.get(index).map_or(String::new(), csv_field)).collect();
         writeln!(out, "{}", cells.join(","))?;
     }
     Ok(())
@@ -127,7 +129,10 @@ mod tests {
 
     #[test]
     fn splits_at_semicolons_outside_of_quotes() {
-        assert_eq!(statements("SELECT ';'; -- a;b\nSELECT \"x;y\" /* ; */;;"), ["SELECT ';'", "-- a;b\nSELECT \"x;y\" /* ; */"]);
+        assert_eq!(
+            statements("SELECT ';'; -- a;b\nSELECT \"x;y\" /* ; */;;"),
+            ["SELECT ';'", "-- a;b\nSELECT \"x;y\" /* ; */"]
+        );
         assert_eq!(statements("SELECT 'it''s'; SELECT '비;'"), ["SELECT 'it''s'", "SELECT '비;'"]);
     }
 
