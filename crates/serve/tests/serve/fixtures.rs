@@ -10,13 +10,13 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use hoga_serve::SessionFactory;
 
 /// 2026-07-30T07:04:03.831Z
-pub const TRADE_MS: i64 = 1_785_395_043_831;
+pub(crate) const TRADE_MS: i64 = 1_785_395_043_831;
 
 /// A wide sum: 38 digits, which no double and no 28-digit decimal holds.
-pub const WIDE_UNITS: i128 = 12_345_678_901_234_567_890_123_456_789_012_345_678;
+pub(crate) const WIDE_UNITS: i128 = 12_345_678_901_234_567_890_123_456_789_012_345_678;
 
 /// Opens a session of its own each time, over the same tables.
-pub fn sessions() -> SessionFactory {
+pub(crate) fn sessions() -> SessionFactory {
     let tables: Vec<(&str, Arc<MemTable>)> = [("trade", trade()), ("ticker", ticker()), ("orderbook", orderbook())]
         .into_iter()
         .map(|(name, batch)| (name, Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())))

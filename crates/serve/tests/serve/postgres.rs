@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::fixtures::sessions;
 
 /// A listener on a free port, which stops with the test.
-pub struct Wire {
-    pub address: SocketAddr,
-    pub running: Option<RunningPostgres>,
-    pub stop: CancellationToken,
+pub(crate) struct Wire {
+    pub(crate) address: SocketAddr,
+    pub(crate) running: Option<RunningPostgres>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Wire {
@@ -26,21 +26,21 @@ impl Drop for Wire {
     }
 }
 
-pub fn config() -> PostgresConfig {
+pub(crate) fn config() -> PostgresConfig {
     PostgresConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-pub async fn started(config: PostgresConfig) -> Wire {
+pub(crate) async fn started(config: PostgresConfig) -> Wire {
     let stop = CancellationToken::new();
     let running = serve(config, sessions(), stop.clone()).await.expect("a free port on loopback");
     Wire { address: running.local_addr(), running: Some(running), stop }
 }
 
-pub async fn connected(wire: &Wire) -> Client {
+pub(crate) async fn connected(wire: &Wire) -> Client {
     connect(wire, "user=ann dbname=hoga").await.expect("a client that may enter")
 }
 
-pub async fn connect(wire: &Wire, options: &str) -> Result<Client, tokio_postgres::Error> {
+pub(crate) async fn connect(wire: &Wire, options: &str) -> Result<Client, tokio_postgres::Error> {
     let options = format!("host={} port={} {options}", wire.address.ip(), wire.address.port());
     let (client, connection) = tokio_postgres::connect(&options, NoTls).await?;
     tokio::spawn(connection);
@@ -48,13 +48,13 @@ pub async fn connect(wire: &Wire, options: &str) -> Result<Client, tokio_postgre
 }
 
 /// SQLSTATE and message of what went wrong.
-pub fn failure(error: &tokio_postgres::Error) -> (String, String) {
+pub(crate) fn failure(error: &tokio_postgres::Error) -> (String, String) {
     let error = error.as_db_error().unwrap_or_else(|| panic!("no answer of the server: {error}"));
     (error.code().code().to_owned(), error.message().to_owned())
 }
 
 /// A statement that takes longer than any test waits.
-pub const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
+pub(crate) const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
                            WHERE a.value * b.value % 7 = 3";
 
 #[tokio::test(flavor = "multi_thread")]
