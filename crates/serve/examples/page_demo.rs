@@ -147,11 +147,12 @@ impl RandomMarket {
 
     /// One beat of the three streams.
     fn beat(&mut self, now: i64) -> [arrow::array::RecordBatch; 3] {
-        let made: Vec<Trade> = (0..self.coins.len())
-            .filter_map(|index| {
-                (self.random() < if index < 6 { 0.6 } else { 0.15 }).then(|| self.trade(index, now - 20))
-            })
-            .collect();
+        let mut made = Vec::new();
+        for index in 0..self.coins.len() {
+            if self.random() < if index < 6 { 0.6 } else { 0.15 } {
+                made.push(self.trade(index, now - 20));
+            }
+        }
         let changed: Vec<usize> = (0..self.coins.len()).filter(|_| self.random() < 0.4).collect();
         let texts: Vec<_> = changed
             .iter()
