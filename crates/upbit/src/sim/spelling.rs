@@ -101,8 +101,8 @@ fn push_fixed(out: &mut Vec<u8>, magnitude: u128, scale: usize, fraction: Fracti
 
 /// `BigDecimal.toString`: an exponent if the first digit is more than six places behind the point.
 fn push_full(out: &mut Vec<u8>, magnitude: u128, scale: usize) {
-    let mut digits = Vec::with_capacity(40);
-    push_digits(&mut digits, magnitude, 1);
+    let number = Digits::of(magnitude, 1);
+    let digits = number.as_slice();
     let exponent = digits.len() as i64 - 1 - scale as i64;
     if exponent >= -6 {
         return push_fixed(out, magnitude, scale, Fraction::All);
@@ -123,12 +123,11 @@ fn push_shortest(
     is_plain: impl Fn(i64) -> bool,
     push_suffix: impl Fn(&mut Vec<u8>, i64),
 ) {
-    let mut digits = Vec::with_capacity(40);
-    push_digits(&mut digits, magnitude, 1);
+    let number = Digits::of(magnitude, 1);
+    let digits = number.as_slice();
     let exponent = digits.len() as i64 - 1 - scale as i64;
-    while digits.len() > 1 && digits.last() == Some(&b'0') {
-        digits.pop();
-    }
+    let zeros = digits[1..].iter().rev().take_while(|digit| **digit == b'0').count();
+    let digits = &digits[..digits.len() - zeros];
     if magnitude == 0 || digits.len() > DOUBLE_DIGITS_MAX || is_plain(exponent) {
         return push_fixed(out, magnitude, scale, Fraction::AtLeastOne);
     }
@@ -142,27 +141,45 @@ fn push_exponent(out: &mut Vec<u8>, exponent: i64, width: usize) {
     if exponent < 0 {
         out.push(b'-');
     }
-    push_digits(out, u128::from(exponent.unsigned_abs()), width);
+    out.extend_from_slice(Digits::of(u128::from(exponent.unsigned_abs()), width).as_slice());
 }
 
-/// At least `width` digits, with leading zeros.
 fn push_digits(out: &mut Vec<u8>, value: u128, width: usize) {
-    let mut buffer = [b'0'; 40];
-    let mut at = buffer.len();
-    let mut high = value;
-    while high > u128::from(u64::MAX) {
-        at -= 1;
-        buffer[at] = b'0' + (high % 10) as u8;
-        high /= 10;
+    out.extend_from_slice(Digits::of(value, width).as_slice());
+}
+
+/// The decimal digits of a number, without a detour over the heap: a book has 120 of them.
+struct Digits {
+    buffer: [u8; 40],
+    start: usize,
+}
+
+impl Digits {
+    /// At least `width` digits, with leading zeros.
+    fn of(value: u128, width: usize) -> Digits {
+        let mut digits = Digits { buffer: [b'0'; 40], start: 40 };
+        let mut high = value;
+        while high > u128::from(u64::MAX) {
+            digits.prepend((high % 10) as u8);
+            high /= 10;
+        }
+        let mut low = high as u64;
+        while low > 0 {
+            digits.prepend((low % 10) as u8);
+            low /= 10;
+        }
+        digits.start = digits.start.min(digits.buffer.len().saturating_sub(width));
+        digits
     }
-    let mut low = high as u64;
-    while low > 0 {
-        at -= 1;
-        buffer[at] = b'0' + (low % 10) as u8;
-        low /= 10;
+
+    fn prepend(&mut self, digit: u8) {
+        self.start -= 1;
+        self.buffer[self.start] = b'0' + digit;
     }
-    let at = at.min(buffer.len() - width.min(buffer.len()));
-    out.extend_from_slice(&buffer[at..]);
+
+    fn as_slice(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
 }
 
 #[cfg(test)]
