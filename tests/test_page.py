@@ -112,5 +112,5 @@ def test_page_comes_back_by_itself_after_a_restart(stage: Stage, browser):
     up.stop()
     wait_for(lambda: "Reconnecting" in text(browser, "body"), "a word about the lost connection", 20)
     stage.up("--source", "sim", "--http", f"127.0.0.1:{up.http_port}", name="again")
-    wait_for_movement(browser, "#list", 40)
-    assert "Reconnecting" not in text(browser, "body")
+    wait_for(lambda: "Reconnecting" not in text(browser, "body"), "the connection to be back", 40)
+    wait_for_movement(browser, "#list")

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from harness import Stage, Up, wait_for
+from harness import STOP_LIMIT_S, Stage, Up, slack, wait_for
 from truth import BOTH_SQL, DISTINCT_SQL, FIGURES_SQL, differences, figures, from_disk, from_log, from_sql, read_truth
 
 MARKETS, RATE, SECONDS = 50, 1_500, 25
@@ -57,7 +57,7 @@ def test_sql_equals_truth_live_committed_restarted_and_on_disk(stage: Stage, che
     assert not differences(from_log(up.log_dir), truth)
 
     code, seconds = up.stop()
-    assert code == 0 and seconds < 5
+    assert code == 0 and seconds < STOP_LIMIT_S * slack()
     assert not differences(from_disk(up.warehouse), truth)
 
     again = stage.up("--source", "upbit", "--markets", "KRW", env=env, name="up-again").wait_ready()
