@@ -1,7 +1,7 @@
 //! What becomes a row, what does not, and that a bad record leaves no trace in any column.
 
 use super::*;
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{Decimal128Type, Field as ArrowField, Fields, Int64Type, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use expect_test::{Expect, expect};
