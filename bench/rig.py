@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from harness import Stage, find_binary  # noqa: E402  (the path above)
+from kafka_batches import count_records  # noqa: E402
+
+__all__ = ["ROOT", "count_records", "cpu_seconds", "find_binary", "heading", "quantile", "ratio", "result", "rss_mb", "stage"]
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
