@@ -34,6 +34,9 @@ pub struct Checkpoint {
 pub struct JobState {
     pub topic: String,
     pub offsets: Offsets,
+    /// The last source offset that has a dead letter, by partition. It can lie after `offsets`: a replay after a crash
+    /// passes letters that are in the topic already.
+    pub letters: Offsets,
     /// The data files of the rows up to `offsets`, to be committed under the checkpoint's id. None if there were no rows.
     pub pending: Option<Prepared>,
 }

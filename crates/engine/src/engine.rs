@@ -108,6 +108,7 @@ struct InProgress {
 struct Part {
     job: Arc<Job>,
     offsets: Offsets,
+    letters: Offsets,
     /// None once it is published.
     sealed: Option<Sealed>,
     prepared: Option<Prepared>,
@@ -161,7 +162,11 @@ impl Engine {
                     "retention deleted records before they were read"
                 );
             }
-            let written = letters_written.remove(&job::stage_of(&plan.name)).unwrap_or_default();
+            let mut written = letters_written.remove(&job::stage_of(&plan.name)).unwrap_or_default();
+            for (partition, offset) in saved.iter().flat_map(|saved| &saved.letters) {
+                let last = written.entry(*partition).or_insert(*offset);
+                *last = (*last).max(*offset);
+            }
             let name = plan.name.clone();
             let job = Job::new(plan, table, Arc::clone(&log), Arc::clone(&clock), resume.offsets, written)?;
             recovery.records_to_replay.insert(name, job.lag()?);
@@ -317,7 +322,7 @@ impl Engine {
                 .map(|job| {
                     let captured = job.capture();
                     let sealed = Some(captured.sealed).filter(|sealed| sealed.rows() > 0);
-                    Part { job, offsets: captured.offsets, sealed, prepared: None }
+                    Part { job, offsets: captured.offsets, letters: captured.letters, sealed, prepared: None }
                 })
                 .collect()
         };
@@ -390,7 +395,12 @@ impl Engine {
 
 impl Part {
     fn state(&self) -> JobState {
-        JobState { topic: self.job.plan.topic.clone(), offsets: self.offsets.clone(), pending: self.prepared.clone() }
+        JobState {
+            topic: self.job.plan.topic.clone(),
+            offsets: self.offsets.clone(),
+            letters: self.letters.clone(),
+            pending: self.prepared.clone(),
+        }
     }
 }
 

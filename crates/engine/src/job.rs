@@ -37,13 +37,14 @@ pub struct Job {
 struct Progress {
     offsets: Offsets,
     decoder: JsonDecoder,
-    /// Letters up to these source offsets are in the dead-letter topic from before a restart.
+    /// Letters up to these source offsets are in the dead-letter topic.
     letters_written: Offsets,
 }
 
 /// A consistent point of a job: all rows before the offsets are in `sealed` or were committed earlier.
 pub struct Captured {
     pub offsets: Offsets,
+    pub letters: Offsets,
     pub sealed: Sealed,
 }
 
@@ -80,7 +81,11 @@ impl Job {
 
     pub fn capture(&self) -> Captured {
         let progress = self.progress();
-        Captured { offsets: progress.offsets.clone(), sealed: self.table.seal() }
+        Captured {
+            offsets: progress.offsets.clone(),
+            letters: progress.letters_written.clone(),
+            sealed: self.table.seal(),
+        }
     }
 
     pub fn offsets(&self) -> Offsets {
@@ -208,10 +213,11 @@ impl Job {
         letters: Vec<DeadLetter>,
     ) -> Result<(), EngineError> {
         let written = progress.letters_written.get(&partition).copied();
-        let is_new = |letter: &DeadLetter| {
-            letter.source.as_ref().is_none_or(|place| written.is_none_or(|written| place.offset > written))
-        };
-        let records: Vec<_> = letters.into_iter().filter(is_new).map(DeadLetter::into_record).collect();
+        let source_offset = |letter: &DeadLetter| letter.source.as_ref().map(|place| place.offset);
+        let is_new = |letter: &DeadLetter| written.is_none_or(|written| source_offset(letter) > Some(written));
+        let letters: Vec<_> = letters.into_iter().filter(is_new).collect();
+        let last = letters.iter().filter_map(source_offset).max();
+        let records: Vec<_> = letters.into_iter().map(DeadLetter::into_record).collect();
         if let Some(first) = records.first() {
             let reason = first.headers.first().map(|header| String::from_utf8_lossy(&header.value).into_owned());
             tracing::warn!(
@@ -223,6 +229,9 @@ impl Job {
             );
             self.log.append(DEAD_LETTER_TOPIC, 0, &records)?;
             self.stats.dead_letters.add(records.len() as u64);
+        }
+        if let Some(last) = last {
+            progress.letters_written.insert(partition, last);
         }
         Ok(())
     }

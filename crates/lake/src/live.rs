@@ -220,6 +220,10 @@ impl LiveTable {
             bytes: batches.iter().map(|batch| batch.bytes as u64).sum(),
             batches,
         });
+        if part.rows == 0 {
+            // nothing to publish: the state need not wait for it
+            return Sealed(part);
+        }
         self.replace(|state| {
             let mut sealed = state.sealed.clone();
             sealed.push(part.clone());
@@ -263,6 +267,9 @@ impl LiveTable {
         }
         if committed.rows != sealed.rows() || (committed.snapshot.is_none() && sealed.rows() > 0) {
             return refuse(&format!("commit {} is not of these sealed rows", committed.identifier));
+        }
+        if sealed.rows() == 0 {
+            return Ok(());
         }
         let pinned = self.pin(committed);
         let _tail = lock(&self.tail);

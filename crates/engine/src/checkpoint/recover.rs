@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn saved(offset: i64) -> JobState {
-        JobState { topic: "t".into(), offsets: Offsets::from([(0, offset)]), pending: None }
+        JobState { topic: "t".into(), offsets: Offsets::from([(0, offset)]), letters: Offsets::new(), pending: None }
     }
 
     fn resume_at(saved: Option<&JobState>, startup: Startup) -> Result<Resume, RecoverError> {

@@ -42,7 +42,7 @@ impl Pattern {
                 "ss" => Piece::Second,
                 "SSS" => Piece::Millisecond,
                 "''" => Piece::Text("'".into()),
-                quoted if first == '\'' && quoted.len() > 2 => {
+                quoted if first == '\'' && quoted.len() > 2 && quoted.ends_with('\'') => {
                     Piece::Text(quoted[1..quoted.len() - 1].replace("''", "'"))
                 }
                 text if !first.is_ascii_alphabetic() && first != '\'' => Piece::Text(text.into()),

@@ -55,13 +55,35 @@ async fn only_needed_fields_are_decoded() {
 
 #[tokio::test]
 async fn mistakes() {
-    check("INSERT INTO lake.upbit.sink SELECT `code`, `idd`, `price` FROM source;", expect![[]]).await;
-    check("INSERT INTO lake.upbit.sink SELECT `code`, `code`, `price` FROM source;", expect![[]]).await;
-    check("INSERT INTO lake.upbit.sink SELECT MD5(`code`), `id`, `price` FROM source;", expect![[]]).await;
     check(
-        "INSERT INTO lake.upbit.sink SELECT `code`, COUNT(*), MAX(`price`) FROM source GROUP BY `code`;",
-        expect![[]],
+        "INSERT INTO lake.upbit.sink SELECT `code`, `idd`, `price` FROM source;",
+        expect![[r#"
+        7:44: column 'idd' not found
+    "#]],
     )
     .await;
-    check("INSERT INTO lake.upbit.sink SELECT `code`, `id`, `price` FROM source LIMIT 5;", expect![[]]).await;
+    check("INSERT INTO lake.upbit.sink SELECT `code`, `code`, `price` FROM source;", expect![[r#"
+        7:1: Projections require unique expression names but the expression "default_catalog.default_database.source.code" at position 0 and "default_catalog.default_database.source.code" at position 1 have the same name. Consider aliasing ("AS") one of them
+    "#]]).await;
+    check(
+        "INSERT INTO lake.upbit.sink SELECT MD5(`code`), `id`, `price` FROM source;",
+        expect![[r#"
+        7:1: function MD5 runs on Flink only [docs/sql.md lists the functions of the embedded engine]
+    "#]],
+    )
+    .await;
+    check(
+        "INSERT INTO lake.upbit.sink SELECT `code`, COUNT(*), MAX(`price`) FROM source GROUP BY `code`;",
+        expect![[r#"
+            7:1: GROUP BY, DISTINCT or an aggregate runs on Flink only; the embedded engine runs projections, filters and scalar functions
+        "#]],
+    )
+    .await;
+    check(
+        "INSERT INTO lake.upbit.sink SELECT `code`, `id`, `price` FROM source LIMIT 5;",
+        expect![[r#"
+        7:1: LIMIT runs on Flink only; the embedded engine runs projections, filters and scalar functions
+    "#]],
+    )
+    .await;
 }

@@ -26,7 +26,7 @@ fn flag_over_environment_over_file_over_default() {
 fn all_mistakes_at_once_with_their_origin() {
     let args = UpArgs { source: Some("binance".into()), ..UpArgs::default() };
     let message = resolve(args, &[("HOGA_CHECKPOINT_INTERVAL", "abc")], "colour = \"red\"\nhttp = true");
-    let message = message.err().expect("four mistakes");
+    let Err(message) = message else { unreachable!("four mistakes") };
     for part in
         ["--source: \"binance\"", "HOGA_CHECKPOINT_INTERVAL: \"abc\"", "unknown key \"colour\"", "hoga.toml: http:"]
     {

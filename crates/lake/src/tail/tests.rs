@@ -1,3 +1,5 @@
+//! Tiny appends coalesce, nothing is lost or copied too often.
+
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Batches as Kafka writes them: round trips, compression, and bytes that are no batch.
+
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::collection::vec;

@@ -83,7 +83,7 @@ async fn other_machines_need_a_password() {
     wire.address.set_ip([127, 0, 0, 1].into());
     let client = connect(&wire, "user=ann dbname=hoga password='호가 secret'").await.expect("the right password");
     assert_eq!(client.query_one("SELECT session_user", &[]).await.unwrap().get::<_, String>(0), "ann");
-    let wrong = connect(&wire, "user=ann dbname=hoga password=guess").await.err().expect("a wrong password");
+    let wrong = connect(&wire, "user=ann dbname=hoga password=guess").await.expect_err("a wrong password");
     let expected = ("28P01".to_owned(), "password authentication failed for user \"ann\"".to_owned());
     assert_eq!(failure(&wrong), expected);
 }

@@ -285,7 +285,7 @@ async fn one_client_too_many_is_told_so() {
     let wire = started(super::PostgresConfig { max_connections: 2, ..config() }).await;
     let first = connected(&wire).await;
     let second = connected(&wire).await;
-    let error = connect(&wire, "user=ann dbname=hoga").await.err().expect("no room");
+    let error = connect(&wire, "user=ann dbname=hoga").await.expect_err("no room");
     assert_eq!(failure(&error).0, "53300");
     assert_eq!(first.query_one("SELECT 1", &[]).await.unwrap().get::<_, i64>(0), 1);
     drop(second);

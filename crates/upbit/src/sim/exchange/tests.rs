@@ -1,3 +1,5 @@
+//! The same seed makes the same events; rates and kinds come out as asked.
+
 use super::*;
 use crate::sim::catalog::listings;
 use crate::sim::tick::Quote;

@@ -1,3 +1,5 @@
+//! Clients, their queues, and who is sent what.
+
 use super::*;
 use crate::sim::SimFault;
 use crate::sim::request::{Request, parse};

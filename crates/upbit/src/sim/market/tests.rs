@@ -1,3 +1,5 @@
+//! Prices on ticks, books sorted, sums equal to their trades.
+
 use super::*;
 use crate::sim::catalog::listings;
 use crate::sim::tick::Quote;

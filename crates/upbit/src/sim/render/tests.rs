@@ -1,3 +1,5 @@
+//! Events in all four formats.
+
 use super::*;
 use crate::sim::catalog::listings;
 use crate::sim::exchange::Exchange;

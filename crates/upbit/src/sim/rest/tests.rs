@@ -1,3 +1,5 @@
+//! The simulated REST endpoints answer as Upbit's do.
+
 use super::*;
 use crate::sim::SimConfig;
 use crate::sim::request::{Request, parse};

@@ -1,3 +1,5 @@
+//! The simulated exchange over real sockets: subscriptions, keepalive, faults, truth.
+
 use super::*;
 use futures::{SinkExt, StreamExt};
 use hoga_model::number::parse_decimal;
