@@ -14,7 +14,7 @@ use crate::error::UpbitError;
 pub const MARKETS_MAX: usize = 2_000;
 
 /// How the exchange spells its answers; [`read_frame`](crate::frame::read_frame) understands them all.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Full names: kept byte for byte, so the cheapest to collect.
     #[default]
@@ -33,6 +33,24 @@ impl Format {
             Format::JsonList => "JSON_LIST",
             Format::SimpleList => "SIMPLE_LIST",
         }
+    }
+
+    pub fn parse(text: &str) -> Option<Format> {
+        match text {
+            "DEFAULT" => Some(Format::Default),
+            "SIMPLE" => Some(Format::Simple),
+            "JSON_LIST" => Some(Format::JsonList),
+            "SIMPLE_LIST" => Some(Format::SimpleList),
+            _ => None,
+        }
+    }
+
+    pub fn is_simple(self) -> bool {
+        matches!(self, Format::Simple | Format::SimpleList)
+    }
+
+    pub fn is_list(self) -> bool {
+        matches!(self, Format::JsonList | Format::SimpleList)
     }
 }
 

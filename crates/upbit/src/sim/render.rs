@@ -8,6 +8,7 @@ use super::exchange::Event;
 use super::market::{Orderbook, Ticker, TradeEvent};
 use super::spelling::{Spelling, push_integer, push_number};
 use super::tick::SCALE;
+pub use crate::subscription::Format;
 use hoga_model::json::push_string;
 use hoga_model::time::{MS_PER_DAY, civil_from_ms, utc_date, utc_time_of_day};
 
@@ -15,36 +16,6 @@ use hoga_model::time::{MS_PER_DAY, civil_from_ms, utc_date, utc_time_of_day};
 pub const TURNOVER_SCALE: u8 = 16;
 /// Digits of a change rate.
 pub const RATE_SCALE: u8 = 10;
-
-/// How the names are written, and whether a frame is an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    #[default]
-    Default,
-    Simple,
-    JsonList,
-    SimpleList,
-}
-
-impl Format {
-    pub fn parse(text: &str) -> Option<Format> {
-        match text {
-            "DEFAULT" => Some(Format::Default),
-            "SIMPLE" => Some(Format::Simple),
-            "JSON_LIST" => Some(Format::JsonList),
-            "SIMPLE_LIST" => Some(Format::SimpleList),
-            _ => None,
-        }
-    }
-
-    pub fn is_simple(self) -> bool {
-        matches!(self, Format::Simple | Format::SimpleList)
-    }
-
-    pub fn is_list(self) -> bool {
-        matches!(self, Format::JsonList | Format::SimpleList)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamType {
