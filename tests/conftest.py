@@ -1,9 +1,15 @@
-"""Fixtures of the black-box tests: a stage per test, its logs shown when the test fails, no panic ever allowed."""
+"""Fixtures of the black-box tests: a stage per test, its logs shown when the test fails, no panic ever allowed; a browser."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from harness import Stage, find_binary
+from selenium import webdriver
+
+CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -25,3 +31,28 @@ def stage(tmp_path, request):
     yield stage
     stage.close()
     assert not stage.panics()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1440,900", "--lang=en-US",
+        f"--user-data-dir={tmp_path / 'chromium'}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=CHROMEDRIVER))
+    driver.set_page_load_timeout(30)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def screenshots(tmp_path) -> Path:
+    """Kept where HOGA_TEST_SCREENSHOTS says, else in the test's own folder."""
+    folder = Path(os.environ.get("HOGA_TEST_SCREENSHOTS") or tmp_path / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -5,6 +5,7 @@ mod exchange;
 mod health;
 mod process;
 mod sampler;
+mod topics;
 pub mod topology;
 
 use crate::cli::UpArgs;

@@ -171,6 +171,11 @@ impl DiskLog {
         self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(Partition::bytes).sum())
     }
 
+    /// Bytes of a partition's segment files.
+    pub fn partition_bytes(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        self.with(topic, partition, Partition::bytes)
+    }
+
     /// All damage met since the log was opened, by recovery or by a fetch.
     pub fn damaged(&self) -> Vec<DamagedRange> {
         self.shared.all().iter().flat_map(|topic| topic.partitions.iter().flat_map(Partition::damaged)).collect()

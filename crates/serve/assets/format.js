@@ -69,6 +69,7 @@ function compactEnglish(value) {
 }
 
 export const bytes = (value) => {
+  if (value < 2 ** 10) return `${value} B`;
   const unit = value >= 2 ** 30 ? [2 ** 30, "GB"] : value >= 2 ** 20 ? [2 ** 20, "MB"] : [2 ** 10, "KB"];
   return `${(value / unit[0]).toFixed(value / unit[0] >= 100 ? 0 : 1)} ${unit[1]}`;
 };

@@ -152,7 +152,7 @@ class Pairs {
 }
 
 /** A table whose cells are made once and then only written to. */
-class Grid {
+export class Grid {
   constructor(parent, title, columns) {
     this.title = title;
     this.columns = columns;

@@ -6,6 +6,7 @@ import { MarketList } from "./market_list.js";
 import { OrderBook } from "./book.js";
 import { Summary } from "./summary.js";
 import { Tape } from "./trades.js";
+import { TopicsView, topicOf } from "./topics.js";
 import { choose as chooseLanguage, preferred, remember, t, translate } from "./language.js";
 import { paint, put } from "./format.js";
 
@@ -38,6 +39,18 @@ const sqlConsole = new Console({
   form: $("console"), input: $("sql"), examples: $("examples"), note: $("sql-note"), result: $("result"),
 });
 
+const filter = $("message-filter").elements;
+const topics = new TopicsView({
+  panel: $("topics"), detail: $("topic-detail"), topicList: $("topic-list"), groupList: $("group-list"), listNote: $("topic-list-note"),
+  groupNote: $("group-list-note"), title: $("topic-name"), facts: $("topic-facts"), tabs: $("topic-tabs"), back: $("topic-back"),
+  panes: [...document.querySelectorAll("[data-pane]")], partitionsPane: $("partition-pane"), readersPane: $("reader-pane"),
+  noReaders: $("no-readers"), groupPane: $("group-pane"), groupAbout: $("group-about"),
+  messageElements: {
+    form: $("message-filter"), from: filter.from, offset: filter.offset, time: filter.time, partition: filter.partition, key: filter.key,
+    contains: filter.contains, pause: filter.pause, note: $("message-note"), list: $("message-list"), more: $("message-more"),
+  },
+});
+
 let market = null;
 let seconds = Number(remember(INTERVAL_MEMORY)) || 60;
 let lastHealth = null;
@@ -48,7 +61,7 @@ function choose(next) {
   if (next === market) return;
   market = next;
   remember(MARKET_MEMORY, market);
-  history.replaceState(null, "", `#${market}`);
+  if (document.body.dataset.view !== "topics") history.replaceState(null, "", `#${market}`);
   list.choose(market);
   lastBook = null;
   tape.clear(market);
@@ -148,8 +161,16 @@ function showConnection() {
   document.body.classList.toggle("stale", stream.broken);
 }
 
-function showView(view) {
+function showView(view, topic = "") {
+  const wasTopics = document.body.dataset.view === "topics";
   document.body.dataset.view = view;
+  const isTopics = view === "topics";
+  if (isTopics) topics.show(topic);
+  else if (wasTopics) topics.hide();
+  if (isTopics !== wasTopics) history.replaceState(null, "", isTopics ? `#${topics.address}` : `#${market ?? ""}`);
+  for (const button of document.querySelectorAll("[data-place]")) {
+    button.setAttribute("aria-pressed", String((button.dataset.place === "topics") === isTopics));
+  }
   for (const button of document.querySelectorAll("[data-show]")) {
     if (button.dataset.show === view) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
@@ -176,6 +197,7 @@ function showLanguage(language) {
   list.arrange();
   tape.translate();
   chart.translate();
+  topics.translate();
   if (lastHealth) health.show(lastHealth);
 }
 
@@ -203,6 +225,9 @@ for (const button of document.querySelectorAll("[data-seconds]")) {
 for (const button of document.querySelectorAll("[data-show]")) {
   button.addEventListener("click", () => showView(button.dataset.show));
 }
+for (const button of document.querySelectorAll("[data-place]")) {
+  button.addEventListener("click", () => showView(button.dataset.place === "topics" ? "topics" : "markets"));
+}
 const tabs = [...document.querySelectorAll("[role=tab]")];
 tabs.forEach((tab, index) => {
   tab.addEventListener("click", () => showTab(tab));
@@ -215,7 +240,12 @@ tabs.forEach((tab, index) => {
 });
 addEventListener("hashchange", () => {
   const wanted = location.hash.slice(1);
-  if (MARKET_CODE.test(wanted)) choose(wanted);
+  const topic = topicOf(wanted);
+  if (topic !== null) showView("topics", topic);
+  else if (MARKET_CODE.test(wanted)) {
+    if (document.body.dataset.view === "topics") showView("markets");
+    choose(wanted);
+  }
 });
 let checked = Date.now();
 setInterval(() => {
@@ -231,7 +261,10 @@ setInterval(() => {
 
 showLanguage(preferred());
 showInterval(seconds);
-showView("markets");
-const wanted = location.hash.slice(1) || remember(MARKET_MEMORY) || "";
+const asked = location.hash.slice(1);
+const topic = topicOf(asked);
+if (topic === null) showView("markets");
+else showView("topics", topic);
+const wanted = topic === null && asked ? asked : remember(MARKET_MEMORY) || "";
 if (MARKET_CODE.test(wanted)) choose(wanted);
 else stream.open(null);

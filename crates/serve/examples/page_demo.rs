@@ -8,6 +8,8 @@
 mod batches;
 #[path = "../tests/serve/lake.rs"]
 mod lake;
+#[path = "../tests/serve/topic_log.rs"]
+mod topic_log;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,7 @@ use hoga_serve::health::{
     CheckpointHealth, ExchangeState, Health, JobHealth, LatencyHealth, PartitionHealth, ProcessHealth, SourceHealth,
     StreamHealth, TableHealth, TopicHealth,
 };
+use hoga_serve::http::topics::{Group, GroupKind, GroupOffset, Member, TopicPartition};
 use hoga_serve::http::{Feed, HttpConfig, HttpState, serve};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -76,7 +79,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (_ready, ready) = watch::channel(true);
     let received = Arc::new(AtomicU64::new(0));
     let health = health_source(source, received.clone());
-    let state = HttpState { sessions: table.sessions(), board, health, ready, feeds };
+    let topics = Arc::new(demo_topics(now));
+    let state = HttpState { sessions: table.sessions(), board, health, ready, feeds, topics: topics.clone() };
     let config = HttpConfig { listen, token: None, host_names: Vec::new() };
     let page = serve(config, state, cancel.clone()).await?;
     println!("http://{}/", page.local_addr);
@@ -90,6 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let batches = market.beat(now);
         received.fetch_add(batches.iter().map(|batch| batch.num_rows() as u64).sum(), Ordering::Relaxed);
         table.push(batches[1].clone());
+        market.log_last_trade(&topics, now);
         for (sender, batch) in senders.iter().zip(batches) {
             sender.send(batch)?;
         }
@@ -187,6 +192,17 @@ impl RandomMarket {
         }
     }
 
+    /// One coin's price as a message of the topic of trades.
+    fn log_last_trade(&mut self, topics: &topic_log::TopicLog, now: i64) {
+        let index = (self.random() * self.coins.len() as f64) as usize;
+        let coin = &self.coins[index];
+        let (code, price, id) = (&coin.market, number(coin.price), self.next_id);
+        let value = format!(
+            r#"{{"type":"trade","code":"{code}","timestamp":{now},"trade_price":{price},"ask_bid":"BID","sequential_id":{id}}}"#
+        );
+        topics.append("upbit-trade", index % 3, now, Some(code), value, &[]);
+    }
+
     fn levels(&mut self, index: usize) -> Vec<[String; 4]> {
         let (price, tick) = (self.coins[index].price, self.coins[index].tick);
         let mut size = || format!("{:.8}", 10_f64.powf(4.5 + self.random() * 3.0) / price);
@@ -219,6 +235,40 @@ impl Trade {
     fn row(&self) -> TradeRow<'_> {
         TradeRow(&self.market, self.id, self.at, &self.price, &self.volume, self.side)
     }
+}
+
+/// A topic of trades that fills, two dead letters, and a group that reads.
+fn demo_topics(now: i64) -> topic_log::TopicLog {
+    let topics = topic_log::TopicLog::default();
+    topics.create("upbit-trade", 3);
+    topics.create("upbit-dead-letter", 1);
+    let reason = ("error.reason", r#"field "trade_price": expected DECIMAL(20, 8), found "soon""#);
+    let place = [("source.topic", "upbit-trade"), ("source.partition", "1"), ("source.offset", "2")];
+    let headers = [&[reason, ("error.stage", "job upbit.trade")][..], &place[..]].concat();
+    topics.append("upbit-dead-letter", 0, now, Some("KRW-BTC"), r#"{"type":"trade","trade_price":"soon"}"#, &headers);
+    let headers = [("error.reason", r#""code" is missing"#), ("error.stage", "collect")];
+    topics.append("upbit-dead-letter", 0, now, None, r#"{"type":"ticker","timestamp":1}"#, &headers);
+    let offset = |partition| GroupOffset {
+        topic: "upbit-trade".to_owned(),
+        partition,
+        committed_offset: 3_000,
+        end_offset: 3_000 + 41 * i64::from(partition),
+    };
+    let member = |partition: u32| Member {
+        member_id: format!("rdkafka-7c1f0a52-{partition}"),
+        client_id: "rdkafka".to_owned(),
+        host: "/127.0.0.1".to_owned(),
+        assigned: vec![TopicPartition { topic: "upbit-trade".to_owned(), partition }],
+    };
+    topics.groups.lock().expect("a lock").push(Group {
+        name: "clickhouse".to_owned(),
+        kind: GroupKind::Consumer,
+        state: "Stable".to_owned(),
+        protocol: Some("range".to_owned()),
+        members: (0..3).map(member).collect(),
+        offsets: (0..3).map(offset).collect(),
+    });
+    topics
 }
 
 fn snap(price: f64, tick: f64) -> f64 {

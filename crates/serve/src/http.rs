@@ -1,6 +1,6 @@
 //! The page, its JSON, its event stream and the metrics, on one HTTP listener.
 //!
-//! In: batches for the board, sessions for SQL, a health snapshot. Out: HTTP/1.1. State: the open streams. Not here:
+//! In: batches for the board, sessions for SQL, a health snapshot, a log to look into. Out: HTTP/1.1. State: the open streams. Not here:
 //! what the numbers mean (`board`, `health`), what the page looks like (`assets/`).
 //!
 //! | path | answer |
@@ -11,6 +11,7 @@
 //! | `/api/status` | [`crate::health::Health`] |
 //! | `/api/markets`, `/api/board` | names; last tickers, and book and trades of `?market=` |
 //! | `/api/bars?market=&seconds=&count=` | bars computed from the trade table |
+//! | `/api/topics…`, `/api/groups` | what the log holds and who reads it: [`topics`] |
 //! | `/api/stream?market=` | server-sent events: `markets`, `board`, `trades`, `book`, `health` |
 //! | `POST /api/sql` | `{"sql": …}` → `{columns, rows, truncated, elapsed_ms}`, read-only |
 //! | `POST /api/login` | `{"token": …}` → a cookie |
@@ -24,6 +25,7 @@ mod metrics;
 mod query;
 mod routes;
 mod stream;
+pub mod topics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +46,8 @@ use tokio_util::sync::CancellationToken;
 use crate::board::SharedBoard;
 use crate::health::HealthSource;
 use crate::{Secret, ServeError, SessionFactory};
+
+use topics::{LIVE_STREAMS_MAX, SEARCHES_MAX, TopicBrowser};
 
 pub use stream::{BOARD_INTERVAL, HEALTH_INTERVAL};
 
@@ -76,6 +80,8 @@ pub struct HttpState {
     /// Turns true when the whole process is ready to serve.
     pub ready: watch::Receiver<bool>,
     pub feeds: Vec<Feed>,
+    /// The log behind the topic view.
+    pub topics: Arc<dyn TopicBrowser>,
 }
 
 /// The new rows of one table, as they are appended.
@@ -121,6 +127,9 @@ pub async fn serve(config: HttpConfig, state: HttpState, cancel: CancellationTok
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         streams_refused: AtomicU64::new(0),
         queries: Semaphore::new(QUERIES_MAX),
+        topics: state.topics,
+        searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
+        live_streams: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
         cancel: cancel.clone(),
     });
     // small events must leave at once, not wait for the acknowledgement of the last one
@@ -153,6 +162,9 @@ struct Shared {
     streams: Arc<Semaphore>,
     streams_refused: AtomicU64,
     queries: Semaphore,
+    topics: Arc<dyn TopicBrowser>,
+    searches: Arc<Semaphore>,
+    live_streams: Arc<Semaphore>,
     cancel: CancellationToken,
 }
 
@@ -182,6 +194,11 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/board", get(routes::board))
         .route("/api/bars", get(bars::bars))
         .route("/api/stream", get(stream::stream))
+        .route("/api/topics", get(topics::topics))
+        .route("/api/topics/{name}", get(topics::topic))
+        .route("/api/topics/{name}/messages", get(topics::messages))
+        .route("/api/topics/{name}/live", get(topics::live))
+        .route("/api/groups", get(topics::groups))
         .route("/api/sql", post(query::sql))
         .layer(from_fn_with_state(shared.clone(), access::require_token));
     open.merge(guarded)

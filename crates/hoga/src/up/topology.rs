@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::up::collect::{self, Addresses};
 use crate::up::exchange::Exchange;
 use crate::up::health::HealthReport;
+use crate::up::topics::LogTopics;
 use hoga_engine::{Engine, EngineOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, Retention, TopicSpec};
@@ -53,15 +54,20 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
     let report =
         HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
+    let topics = LogTopics::new(rooms.log.clone(), rooms.engine.clone(), rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
-    let (ready, serving) = start_listeners(&config, &rooms, &report, board.clone(), &cancel).await?;
+    let (ready, serving) = start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), &cancel).await?;
     // jobs go on until the collector is done: they are stopped after it
     let engine_cancel = CancellationToken::new();
     let engine = tokio::spawn({
         let (engine, cancel) = (rooms.engine.clone(), engine_cancel.clone());
         async move { engine.run(cancel).await }
     });
-    let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), report.clone(), cancel.clone()));
+    let sample = move || {
+        report.sample();
+        topics.sample();
+    };
+    let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), sample, cancel.clone()));
     let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
@@ -185,6 +191,7 @@ async fn start_listeners(
     config: &UpConfig,
     rooms: &Rooms,
     report: &Arc<HealthReport>,
+    topics: Arc<LogTopics>,
     board: Arc<SharedBoard>,
     cancel: &CancellationToken,
 ) -> Result<(watch::Sender<bool>, Serving), Failure> {
@@ -202,6 +209,7 @@ async fn start_listeners(
         health: Arc::new(move || report.health()),
         ready: is_ready,
         feeds: feeds.collect(),
+        topics,
     };
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);
@@ -260,13 +268,13 @@ async fn start_simulator(
 }
 
 /// Retention, and the samples that rates are computed from.
-async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, report: Arc<HealthReport>, cancel: CancellationToken) {
+async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, sample: impl Fn(), cancel: CancellationToken) {
     let mut retention = tokio::time::interval(RETENTION_INTERVAL);
-    let mut sample = tokio::time::interval(SAMPLE_INTERVAL);
+    let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
-            _ = sample.tick() => report.sample(),
+            _ = samples.tick() => sample(),
             _ = retention.tick() => {
                 let (log, now_ms) = (log.clone(), clock.now_ms());
                 match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {

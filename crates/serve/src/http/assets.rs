@@ -30,21 +30,25 @@ macro_rules! asset {
 static PAGE: Asset = asset!("index.html", HTML);
 static LOGIN: Asset = asset!("login.html", HTML);
 
-static ASSETS: [Asset; 18] = [
+static ASSETS: [Asset; 22] = [
     asset!("style.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", SCRIPT),
     asset!("bars.js", SCRIPT),
     asset!("book.js", SCRIPT),
     asset!("chart.js", SCRIPT),
+    asset!("dead_letter.js", SCRIPT),
     asset!("format.js", SCRIPT),
     asset!("health.js", SCRIPT),
+    asset!("json_text.js", SCRIPT),
     asset!("language.js", SCRIPT),
     asset!("login.js", SCRIPT),
     asset!("market_list.js", SCRIPT),
     asset!("search.js", SCRIPT),
     asset!("sql.js", SCRIPT),
     asset!("summary.js", SCRIPT),
+    asset!("topic_messages.js", SCRIPT),
+    asset!("topics.js", SCRIPT),
     asset!("trades.js", SCRIPT),
     asset!("vendor/lightweight-charts.js", SCRIPT),
     asset!("vendor/LICENSE", PLAIN),

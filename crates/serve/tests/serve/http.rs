@@ -1,6 +1,7 @@
 //! The page's listener: what it serves, whom it refuses, how it ends.
 
 mod client;
+mod topics;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batches::{BookRow, TickerRow, TradeRow, books, tickers, trades};
 use crate::lake::TradeTable;
+use crate::topic_log::TopicLog;
 use client::{Answer, Client, get, post, send};
 
 const NOON: i64 = 1_785_412_800_000;
@@ -32,6 +34,7 @@ struct Page {
     books: broadcast::Sender<RecordBatch>,
     board: Arc<SharedBoard>,
     table: TradeTable,
+    topic_log: Arc<TopicLog>,
 }
 
 impl Page {
@@ -42,6 +45,7 @@ impl Page {
         let (tickers, ticker_batches) = broadcast::channel(4);
         let (books, book_batches) = broadcast::channel(4);
         let (board, table, cancel) = (Arc::new(SharedBoard::new()), TradeTable::default(), CancellationToken::new());
+        let topic_log = Arc::new(TopicLog::default());
         let state = HttpState {
             sessions: table.sessions(),
             board: board.clone(),
@@ -62,10 +66,11 @@ impl Page {
                 Feed { table: "ticker".to_owned(), batches: ticker_batches },
                 Feed { table: "orderbook".to_owned(), batches: book_batches },
             ],
+            topics: topic_log.clone(),
         };
         let config = HttpConfig { listen, token, host_names: Vec::new() };
         let http = serve(config, state, cancel.clone()).await.expect("a free port");
-        Page { http, cancel, ready, trades, tickers, books, board, table }
+        Page { http, cancel, ready, trades, tickers, books, board, table, topic_log }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -159,6 +164,7 @@ async fn an_address_that_others_reach_needs_a_token() {
             health: Arc::new(Health::default),
             ready,
             feeds: Vec::new(),
+            topics: Arc::<TopicLog>::default(),
         };
         let config = HttpConfig {
             listen: listen.parse().expect("an address"),

@@ -7,3 +7,4 @@ mod fixtures;
 mod http;
 mod lake;
 mod postgres;
+mod topic_log;

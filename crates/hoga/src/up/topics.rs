@@ -1,0 +1,160 @@
+//! The log as the page's topic view sees it, and how fast each topic grows.
+
+use hoga_engine::{Engine, Job};
+use hoga_log::{DiskLog, Log, LogError, TopicInfo};
+use hoga_model::time::Clock;
+use hoga_serve::http::topics::{
+    BrowseError, Group, GroupKind, GroupOffset, LogMessage, Partition, Piece, Topic, TopicBrowser,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Samples are taken once a second: rates are over the last five.
+const RATE_SAMPLES: usize = 6;
+
+pub struct LogTopics {
+    log: Arc<DiskLog>,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    growth: Mutex<Growth>,
+}
+
+impl LogTopics {
+    pub fn new(log: Arc<DiskLog>, engine: Arc<Engine>, clock: Arc<dyn Clock>) -> Arc<LogTopics> {
+        Arc::new(LogTopics { log, engine, clock, growth: Mutex::default() })
+    }
+
+    /// Called once a second.
+    pub fn sample(&self) {
+        let end = |topic: &TopicInfo, partition| self.log.offsets(&topic.name, partition).map_or(0, |found| found.end);
+        let ends = |topic: TopicInfo| {
+            let total = (0..topic.partitions).map(|partition| end(&topic, partition)).sum();
+            (topic.name, total)
+        };
+        let totals = self.log.topics().into_iter().map(ends).collect();
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner).push(self.clock.now_ms(), totals);
+    }
+
+    fn topic(&self, info: TopicInfo) -> Result<Topic, BrowseError> {
+        let partition = |partition| {
+            let offsets = self.log.offsets(&info.name, partition).map_err(browse_error)?;
+            let bytes = self.log.partition_bytes(&info.name, partition).map_err(browse_error)?;
+            Ok(Partition { partition, start_offset: offsets.start, end_offset: offsets.end, bytes })
+        };
+        let partitions = (0..info.partitions).map(partition).collect::<Result<Vec<_>, BrowseError>>()?;
+        let growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Topic {
+            rate_per_s: growth.rate_per_s(&info.name),
+            name: info.name,
+            partitions,
+            retention_ms: info.retention.max_age_ms,
+            retention_bytes: info.retention.max_bytes,
+            created_ms: info.created_ms,
+        })
+    }
+
+    /// A job of the pipeline reads like a consumer group of one: its offsets are in the checkpoints.
+    fn job_group(&self, job: &Job) -> Group {
+        let topic = &job.plan.topic;
+        let offset = |(partition, committed_offset)| {
+            let end_offset = self.log.offsets(topic, partition).ok()?.end;
+            Some(GroupOffset { topic: topic.clone(), partition, committed_offset, end_offset })
+        };
+        Group {
+            name: job.plan.name.clone(),
+            kind: GroupKind::Job,
+            state: job.stats.error().unwrap_or_else(|| "Running".to_owned()),
+            protocol: None,
+            members: Vec::new(),
+            offsets: job.offsets().into_iter().filter_map(offset).collect(),
+        }
+    }
+}
+
+impl TopicBrowser for LogTopics {
+    fn topics(&self) -> Result<Vec<Topic>, BrowseError> {
+        let topic = |info: TopicInfo| match self.topic(info) {
+            // deleted since it was listed
+            Err(BrowseError::UnknownTopic { .. }) => None,
+            result => Some(result),
+        };
+        self.log.topics().into_iter().filter_map(topic).collect()
+    }
+
+    fn groups(&self) -> Result<Vec<Group>, BrowseError> {
+        Ok(self.engine.jobs.iter().map(|job| self.job_group(job)).collect())
+    }
+
+    fn offset_for_time(&self, topic: &str, partition: u32, timestamp_ms: i64) -> Result<Option<i64>, BrowseError> {
+        self.log.offset_for_time(topic, partition, timestamp_ms).map_err(browse_error)
+    }
+
+    fn read(&self, topic: &str, partition: u32, from_offset: i64, bytes_max: usize) -> Result<Piece, BrowseError> {
+        let fetched = match self.log.fetch(topic, partition, from_offset, bytes_max) {
+            Err(LogError::OffsetOutOfRange { start, end, .. }) => {
+                let nearest = if from_offset < start { start } else { end };
+                self.log.fetch(topic, partition, nearest, bytes_max)
+            }
+            result => result,
+        };
+        let fetched = fetched.map_err(browse_error)?;
+        let message = |stored: hoga_log::StoredRecord| LogMessage {
+            offset: stored.offset,
+            timestamp_ms: stored.record.timestamp_ms,
+            key: stored.record.key,
+            value: stored.record.value,
+            headers: stored.record.headers.into_iter().map(|header| (header.key, header.value)).collect(),
+        };
+        Ok(Piece {
+            messages: fetched.records.into_iter().map(message).collect(),
+            next_offset: fetched.next_offset,
+            start_offset: fetched.start_offset,
+            end_offset: fetched.end_offset,
+        })
+    }
+}
+
+fn browse_error(error: LogError) -> BrowseError {
+    match error {
+        LogError::UnknownTopic { topic } => BrowseError::UnknownTopic { topic },
+        LogError::UnknownPartition { topic, partition, .. } => BrowseError::UnknownPartition { topic, partition },
+        other => BrowseError::Failed { reason: other.to_string() },
+    }
+}
+
+/// Offsets given out so far, by topic, at the last few seconds.
+#[derive(Debug, Default)]
+struct Growth(VecDeque<(i64, BTreeMap<String, i64>)>);
+
+impl Growth {
+    fn push(&mut self, time_ms: i64, totals: BTreeMap<String, i64>) {
+        self.0.push_back((time_ms, totals));
+        if self.0.len() > RATE_SAMPLES {
+            self.0.pop_front();
+        }
+    }
+
+    fn rate_per_s(&self, topic: &str) -> f64 {
+        let (Some((oldest_ms, oldest)), Some((newest_ms, newest))) = (self.0.front(), self.0.back()) else {
+            return 0.0;
+        };
+        let total = |totals: &BTreeMap<String, i64>| totals.get(topic).copied().unwrap_or(0);
+        let grown = (total(newest) - total(oldest)).max(0);
+        if newest_ms <= oldest_ms { 0.0 } else { grown as f64 * 1_000.0 / (newest_ms - oldest_ms) as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_grows_by_what_its_partitions_were_given() {
+        let mut growth = Growth::default();
+        assert_eq!(growth.rate_per_s("a"), 0.0);
+        for second in 0..20_i64 {
+            growth.push(second * 1_000, BTreeMap::from([("a".to_owned(), second * 30)]));
+        }
+        assert_eq!((growth.rate_per_s("a"), growth.rate_per_s("b"), growth.0.len()), (30.0, 0.0, RATE_SAMPLES));
+    }
+}
