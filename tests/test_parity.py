@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "parity"))
 from bars import LENGTHS_MS, bars_of  # noqa: E402
 from case import FOLDER, Case, all_cases  # noqa: E402
 from compare import differences  # noqa: E402
-from embedded import WAYS, run_embedded  # noqa: E402
+from embedded import WAYS, kills, run_embedded  # noqa: E402
 from judge import cached_outcome  # noqa: E402
 from outcome import Outcome  # noqa: E402
 from peers import Peers  # noqa: E402
@@ -131,3 +131,9 @@ def check_embedded(case: Case, way: str, found: Outcome, flink: Outcome) -> None
                 row[column] = row[column] and f"{float(row[column]):.{DIGITS}g}"
         problem = differences(got, expected, f"hoga ({way})", "Flink")
         assert not problem, f"{name}: {problem}"
+
+
+def test_kills_hit_running_processes():
+    """The last of them: a kill after the end would show nothing."""
+    if not FLINK_ONLY and sum(kills.values()) >= 20:
+        assert kills["running"] > sum(kills.values()) / 2, kills

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
-
-import os
 
 from case import Case, write_records
 from compare import canonical_rows
@@ -26,6 +25,10 @@ CHECKPOINT = "20ms"
 KILLS = 2
 KILL_BETWEEN_S = (0.05, 0.40)
 USER_MISTAKE = 2
+RECORDS_FOR_CHECKPOINTS = 20  # so many records take long enough for the checkpoints below
+CHECKPOINTS_MIN = 3
+
+kills = {"running": 0, "over": 0}  # whether a killed process still ran: what the last test looks at
 
 
 class Crashed(Exception):
@@ -42,11 +45,11 @@ def run_embedded(case: Case, zone: str, way: str, work_dir: Path, seed: int) -> 
     if way != "straight":
         command += ["--checkpoint-interval", CHECKPOINT, "--rate", str(max(len(case.records) / FEED_S, 1.0))]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HOGA_")} | {"TIME_ZONE": zone}
-    kills = 0
     if way == "killed":
         moments = random.Random(f"{seed} {case.name} {zone}")
         for _ in range(KILLS):
-            kills += _killed_after(command, folder, clean, moments.uniform(*KILL_BETWEEN_S))
+            ran = _killed_after(command, folder, clean, moments.uniform(*KILL_BETWEEN_S))
+            kills["running" if ran else "over"] += 1
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=RUN_TIMEOUT_S, env=clean, cwd=folder, stdin=subprocess.DEVNULL)
     output = done.stdout + done.stderr
     if re.search(r"panicked at|stack backtrace", output):
@@ -56,6 +59,9 @@ def run_embedded(case: Case, zone: str, way: str, work_dir: Path, seed: int) -> 
         return Outcome(error=done.stderr.strip().replace(f"{folder}/", ""))
     if done.returncode != 0:
         raise Crashed(f"{way}: exit code {done.returncode}:\n{output[-4000:]}")
+    newest = max((int(re.sub(r"\D", "", path.stem)) for path in (data / "checkpoints").glob("*.json")), default=0)
+    if way == "checkpoints" and len(case.records) >= RECORDS_FOR_CHECKPOINTS and newest < CHECKPOINTS_MIN:
+        raise Crashed(f"{way}: only {newest} checkpoints while {len(case.records)} records were fed")
     results = read_warehouse(data / "warehouse")
     log = data / "log"
     for topic in case.result_topics():
