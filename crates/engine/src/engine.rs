@@ -54,6 +54,7 @@ pub struct Engine {
     /// written its commits are promised, so no other may take its place.
     in_progress: tokio::sync::Mutex<Option<InProgress>>,
     checkpoint_now: Arc<Notify>,
+    input_ended: Notify,
     checkpoints: CheckpointStats,
 }
 
@@ -181,6 +182,7 @@ impl Engine {
             written: Mutex::new(Written { id: newest, offsets: saved_offsets }),
             in_progress: tokio::sync::Mutex::default(),
             checkpoint_now: Arc::new(Notify::new()),
+            input_ended: Notify::new(),
             checkpoints: CheckpointStats::default(),
         };
         Ok((engine, recovery))
@@ -208,8 +210,17 @@ impl Engine {
         Ok(true)
     }
 
-    /// Runs until `cancel`, then drains the log for a moment, takes a last checkpoint and returns.
+    /// Says that nothing more comes: [`Engine::run`] returns when all that is in the topics now is read and committed.
+    pub fn end_input(&self) -> Result<(), EngineError> {
+        self.jobs.iter().try_for_each(|job| job.end_input())?;
+        self.input_ended.notify_one();
+        Ok(())
+    }
+
+    /// Runs until `cancel`, or until every job has an input with an end and has read it; then drains the log for a moment,
+    /// takes a last checkpoint and returns.
     pub async fn run(self: &Arc<Self>, cancel: CancellationToken) -> Result<(), EngineError> {
+        let cancel = cancel.child_token();
         let threads = self.start_threads(&cancel)?;
         let mut interval = tokio::time::interval(self.options.checkpoint_interval);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -218,6 +229,7 @@ impl Engine {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
+                () = self.finished() => break,
                 _ = interval.tick() => {}
                 () = self.checkpoint_now.notified(), if wait_after_failure.is_none() => interval.reset(),
                 () = tokio::time::sleep(wait_after_failure.unwrap_or_default()), if wait_after_failure.is_some() => {}
@@ -227,6 +239,7 @@ impl Engine {
                 false => Some(wait_after_failure.map_or(COMMIT_WAIT, |wait: Duration| (wait * 2).min(COMMIT_WAIT_MAX))),
             };
         }
+        cancel.cancel();
         let joined =
             tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
         let panicked = joined.await.map_err(|error| EngineError::Join(error.to_string()))?;
@@ -235,6 +248,16 @@ impl Engine {
         }
         self.checkpoint().await;
         Ok(())
+    }
+
+    /// Looks often only when there is an end to be reached.
+    async fn finished(&self) {
+        while !self.jobs.iter().all(|job| job.has_end()) {
+            self.input_ended.notified().await;
+        }
+        while !self.jobs.iter().all(|job| job.is_finished()) {
+            tokio::time::sleep(CATCH_UP_WAIT).await;
+        }
     }
 
     /// Takes a checkpoint now. A failure is logged and shown; the rows stay visible and are tried again with the next.

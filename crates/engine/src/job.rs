@@ -18,7 +18,7 @@ use hoga_log::{Log, StoredRecord};
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::Clock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What one step reads of a partition: enough to be worth a batch, little enough to keep rows coming.
 const FETCH_BYTES: usize = 1 << 20;
@@ -32,6 +32,8 @@ pub struct Job {
     progress: Mutex<Progress>,
     /// The ends of the partitions when the job was opened.
     replay_end: Offsets,
+    /// Where the input ends, once that is known: nothing from there on is read.
+    input_end: OnceLock<Offsets>,
 }
 
 struct Progress {
@@ -62,8 +64,12 @@ impl Job {
         for partition in offsets.keys() {
             replay_end.insert(*partition, log.offsets(&plan.topic, *partition)?.end);
         }
+        let input_end = OnceLock::new();
+        if plan.is_bounded {
+            input_end.get_or_init(|| replay_end.clone());
+        }
         let progress = Mutex::new(Progress { offsets, decoder, letters_written });
-        Ok(Job { plan, table, stats: JobStats::default(), log, clock, progress, replay_end })
+        Ok(Job { plan, table, stats: JobStats::default(), log, clock, progress, replay_end, input_end })
     }
 
     /// Reads once from every partition that has something. Returns the number of records read: 0 means caught up.
@@ -98,6 +104,27 @@ impl Job {
         self.replay_end.iter().any(|(partition, end)| offsets.get(partition).is_some_and(|offset| offset < end))
     }
 
+    /// Says that the input ends where the topic ends now, unless its end is known already.
+    pub fn end_input(&self) -> Result<(), EngineError> {
+        let mut end = Offsets::new();
+        for partition in self.replay_end.keys() {
+            end.insert(*partition, self.log.offsets(&self.plan.topic, *partition)?.end);
+        }
+        self.input_end.get_or_init(|| end);
+        Ok(())
+    }
+
+    pub fn has_end(&self) -> bool {
+        self.input_end.get().is_some()
+    }
+
+    /// True when the input has an end and all of it is read.
+    pub fn is_finished(&self) -> bool {
+        let offsets = self.offsets();
+        let is_read = |(partition, end): (&u32, &i64)| offsets.get(partition).is_none_or(|offset| offset >= end);
+        self.input_end.get().is_some_and(|ends| ends.iter().all(is_read))
+    }
+
     /// Records in the log that this job has not read.
     pub fn lag(&self) -> Result<i64, EngineError> {
         let offsets = self.offsets();
@@ -115,16 +142,18 @@ impl Job {
 
     fn step_partition(&self, progress: &mut Progress, partition: u32) -> Result<usize, EngineError> {
         let from = progress.offsets.get(&partition).copied().unwrap_or(0);
-        if self.log.offsets(&self.plan.topic, partition)?.end <= from {
+        let input_end = self.input_end.get().and_then(|ends| ends.get(&partition)).copied().unwrap_or(i64::MAX);
+        if self.log.offsets(&self.plan.topic, partition)?.end.min(input_end) <= from {
             return Ok(0);
         }
-        let fetched = self.log.fetch(&self.plan.topic, partition, from, FETCH_BYTES)?;
+        let mut fetched = self.log.fetch(&self.plan.topic, partition, from, FETCH_BYTES)?;
+        fetched.records.retain(|stored| stored.offset < input_end);
         if let Some(damaged) = &fetched.damaged {
             let lost = damaged.last_offset - damaged.first_offset + 1;
             self.stats.damaged.add(lost.unsigned_abs());
             tracing::error!(job = self.plan.name, %damaged, "records of the log are damaged and were skipped");
         }
-        let next = fetched.next_offset;
+        let next = fetched.next_offset.min(input_end);
         let (batch, letters) = self.rows_of(progress, partition, &fetched.records)?;
         self.write_letters(progress, partition, letters)?;
         let rows = batch.num_rows();

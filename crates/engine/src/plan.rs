@@ -41,6 +41,8 @@ pub struct JobPlan {
     pub name: String,
     pub topic: String,
     pub startup: Startup,
+    /// `scan.bounded.mode` = 'latest-offset': the job ends at what is in the topic when it starts.
+    pub is_bounded: bool,
     /// The fields to decode, no others.
     pub decoded: SchemaRef,
     /// What the operators read: decoded fields and metadata.
@@ -125,6 +127,7 @@ async fn plan_job(pipeline: &Pipeline, job: &Job) -> Result<JobPlan, Mistake> {
         name: format!("{} -> {}", kafka.topic, sink.full_name()),
         topic: kafka.topic.clone(),
         startup: startup(kafka, job.span)?,
+        is_bounded: kafka.bounded == ScanBounded::LatestOffset,
         decoded,
         source_schema,
         source_columns,
@@ -167,9 +170,6 @@ fn source_of<'a>(pipeline: &'a Pipeline, job: &Job) -> Result<&'a Table, Mistake
 }
 
 fn startup(kafka: &KafkaTable, span: Span) -> Result<Startup, Mistake> {
-    if kafka.bounded != ScanBounded::Unbounded {
-        return Err(Mistake::new(span, "scan.bounded.mode runs on Flink only"));
-    }
     match kafka.startup {
         // group offsets are the checkpoint's here, and without one Flink starts at the earliest too
         ScanStartup::EarliestOffset | ScanStartup::GroupOffsets => Ok(Startup::Earliest),

@@ -23,6 +23,8 @@ pub enum Command {
     Sql(SqlArgs),
     /// Check pipeline files: every mistake with file:line:column
     Check(CheckArgs),
+    /// Run a pipeline on recorded records, offline, to the end of the input
+    Run(RunArgs),
     /// Show what a running hoga is doing
     Status(StatusArgs),
     /// Run a simulated exchange that speaks Upbit's WebSocket and REST
@@ -133,6 +135,31 @@ pub struct CheckArgs {
     /// Pipeline files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipeline's SQL
+    #[arg(long, value_name = "FILE", env = "HOGA_PIPELINE")]
+    pub pipeline: PathBuf,
+    /// Records, one a line: {"topic": …, "partition": 0, "key": …, "timestamp_ms": …, "value": …}
+    #[arg(long, value_name = "FILE.jsonl", env = "HOGA_INPUT")]
+    pub input: PathBuf,
+    /// Where log, checkpoints and tables are kept; a run that was killed goes on there
+    #[arg(long, value_name = "DIR", env = "HOGA_DATA", default_value = "hoga-data")]
+    pub data: PathBuf,
+    /// Where lake tables are kept [default: DATA/warehouse]
+    #[arg(long, value_name = "DIR", env = "HOGA_WAREHOUSE")]
+    pub warehouse: Option<PathBuf>,
+    /// How often rows are committed to the lake
+    #[arg(long, value_name = "TIME", env = "HOGA_CHECKPOINT_INTERVAL", default_value = "30s")]
+    pub checkpoint_interval: String,
+    /// Feed this many records a second while the jobs run; without it all of them before the jobs start
+    #[arg(long, value_name = "N", env = "HOGA_RATE")]
+    pub rate: Option<f64>,
+    /// What to print: error, warn, info, debug
+    #[arg(long, value_name = "FILTER", env = "HOGA_LOG_LEVEL", default_value = "warn")]
+    pub log_level: String,
 }
 
 #[derive(Debug, Args)]

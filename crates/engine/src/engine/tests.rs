@@ -218,3 +218,37 @@ async fn a_lost_checkpoint_folder_is_refused_not_doubled() {
     let opened = Engine::open(plan.jobs, world.log.clone(), &lake, Arc::new(ManualClock::at(0)), options).await;
     assert!(matches!(opened.map(|_| ()), Err(EngineError::CheckpointLost { committed: 1, newest: 0, .. })));
 }
+
+/// Runs until it ends by itself.
+async fn run_to_the_end(world: &World) {
+    let engine = world.engine();
+    let run = tokio::time::timeout(Duration::from_secs(60), engine.run(CancellationToken::new()));
+    run.await.expect("an end").expect("no error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_where_its_input_ends_and_has_committed_all_of_it() {
+    let mut world = World::new().await;
+    let mut dice = Dice(5);
+    for _ in 0..20 {
+        world.append(&mut dice);
+    }
+    let engine = world.engine();
+    assert!(!engine.jobs[0].is_finished(), "an input without an end");
+    engine.end_input().expect("memory");
+    let good = world.good.clone();
+    // comes after the end, and is for the next run
+    for _ in 0..20 {
+        world.append(&mut dice);
+    }
+    run_to_the_end(&world).await;
+    assert_eq!(world.rows().await, good.iter().copied().collect::<Vec<_>>());
+    assert_eq!(engine.jobs[0].table.tail_bytes(), 0, "everything is committed");
+    drop(engine);
+
+    world.engine = None;
+    world.start().await;
+    world.engine().end_input().expect("memory");
+    run_to_the_end(&world).await;
+    assert_eq!(world.rows().await, world.good.iter().copied().collect::<Vec<_>>());
+}

@@ -21,8 +21,9 @@ const KNOWN: &[&str] = &[
     "properties.group.id",
 ];
 
-/// Options that tune Flink and change no row.
+/// Options that tune Flink and change nothing here. Watermarks follow every record, as Flink's 'on-event' has it.
 const WITHOUT_EFFECT: &[&str] = &[
+    "scan.watermark.emit.strategy",
     "scan.topic-partition-discovery.interval",
     "scan.parallelism",
     "sink.parallelism",
