@@ -153,7 +153,8 @@ def test_searches_and_dead_letters(stage: Stage, browser, screenshots):
         collected = next(letter for letter in letters if "candle.1m" in letter)
         assert "the collector, before it reached a topic" in collected and "the exchange, as it was received" in collected
         from_job = next(letter for letter in letters if "trade_price" in letter)
-        assert "job upbit.trade" in from_job and "upbit-trade · partition" in from_job
+        assert "job upbit-trade -> upbit.trade" in from_job and "upbit-trade · partition" in from_job
+        browser.execute_script("document.querySelector('.pane.messages .scroll').scrollTop = 0")
         browser.save_screenshot(str(screenshots / "topics-5-dead-letters.png"))
         press(browser, "button[data-language=ko]")
         korean = text(browser, "#message-list")
