@@ -111,14 +111,19 @@ class Up(Program):
 
     def __init__(self, data_dir: Path, work_dir: Path, *args: str, env: dict[str, str] | None = None, name: str = "up"):
         self.data_dir = data_dir
-        self.http_port, self.postgres_port = free_port(), free_port()
-        addresses = {"--http": self.http_port, "--postgres": self.postgres_port}
+        self.http_port, self.postgres_port, self.kafka_port = free_port(), free_port(), free_port()
+        addresses = {"--http": self.http_port, "--postgres": self.postgres_port, "--kafka": self.kafka_port}
         listen = [part for option, port in addresses.items() if option not in args for part in (option, f"127.0.0.1:{port}")]
         super().__init__(["up", "--data", str(data_dir), *listen, *args], work_dir, name, env)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def kafka(self) -> str:
+        """For a client's bootstrap.servers."""
+        return f"127.0.0.1:{self.kafka_port}"
 
     def healthz(self) -> int:
         return requests.get(f"{self.url}/healthz", timeout=5).status_code

@@ -49,9 +49,27 @@ pub struct UpArgs {
     /// Web page, /healthz, /metrics [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
-    /// Kafka protocol; not in this version, nothing listens yet [default: 127.0.0.1:9092]
+    /// Kafka protocol, or off [default: 127.0.0.1:9092]
     #[arg(long, value_name = "ADDR")]
     pub kafka: Option<String>,
+    /// Kafka: who may connect, user:password a line; needed on an address that other machines reach
+    #[arg(long, value_name = "FILE")]
+    pub kafka_users: Option<String>,
+    /// Kafka: certificate chain in PEM, for TLS
+    #[arg(long, value_name = "FILE")]
+    pub kafka_tls_cert: Option<String>,
+    /// Kafka: the certificate's private key in PEM
+    #[arg(long, value_name = "FILE")]
+    pub kafka_tls_key: Option<String>,
+    /// Kafka: what clients are told to connect to [default: the address they came through]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka_advertised: Option<String>,
+    /// Kafka: create topics that clients ask for: on or off [default: off]
+    #[arg(long, value_name = "SWITCH")]
+    pub kafka_auto_create: Option<String>,
+    /// Kafka: clients at once; more are closed as they come [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub kafka_max_connections: Option<String>,
     /// PostgreSQL protocol [default: 127.0.0.1:5433]
     #[arg(long, value_name = "ADDR")]
     pub postgres: Option<String>,

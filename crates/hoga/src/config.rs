@@ -29,6 +29,19 @@ impl std::fmt::Display for Source {
     }
 }
 
+/// The Kafka listener.
+#[derive(Clone)]
+pub struct KafkaConfig {
+    /// `None`: it is switched off.
+    pub listen: Option<SocketAddr>,
+    pub users: Option<PathBuf>,
+    /// Certificates and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub advertised: Option<(String, u16)>,
+    pub auto_create_topics: bool,
+    pub max_connections: usize,
+}
+
 #[derive(Clone)]
 pub struct UpConfig {
     pub source: Source,
@@ -40,9 +53,7 @@ pub struct UpConfig {
     pub http: SocketAddr,
     /// Asked of everybody who opens the page, if set.
     pub http_token: Option<String>,
-    pub kafka: SocketAddr,
-    /// The user asked for the Kafka address, and should hear that nothing listens there yet.
-    pub kafka_asked: bool,
+    pub kafka: KafkaConfig,
     pub postgres: SocketAddr,
     /// Asked of every PostgreSQL client, if set.
     pub postgres_password: Option<String>,
@@ -97,7 +108,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 24] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 30] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -105,6 +116,12 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 24] {
         ("markets", &args.markets),
         ("http", &args.http),
         ("kafka", &args.kafka),
+        ("kafka-users", &args.kafka_users),
+        ("kafka-tls-cert", &args.kafka_tls_cert),
+        ("kafka-tls-key", &args.kafka_tls_key),
+        ("kafka-advertised", &args.kafka_advertised),
+        ("kafka-auto-create", &args.kafka_auto_create),
+        ("kafka-max-connections", &args.kafka_max_connections),
         ("postgres", &args.postgres),
         ("warehouse", &args.warehouse),
         ("checkpoint-interval", &args.checkpoint_interval),
@@ -131,7 +148,6 @@ impl Settings<'_> {
         let data = self.path("data", "hoga-data");
         let warehouse =
             self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
-        let kafka_asked = self.optional("kafka").is_some();
         UpConfig {
             source: self.parse("source", "upbit", parse_source),
             pipeline: self.optional("pipeline").map(|(text, _)| PathBuf::from(text)),
@@ -139,8 +155,7 @@ impl Settings<'_> {
             data: absolute(&data),
             markets: self.parse("markets", "KRW", |text| Ok(text.to_owned())),
             http: self.parse("http", "127.0.0.1:8080", parse_address),
-            kafka: self.parse("kafka", "127.0.0.1:9092", parse_address),
-            kafka_asked,
+            kafka: self.kafka(),
             postgres: self.parse("postgres", "127.0.0.1:5433", parse_address),
             checkpoint_interval: self.parse("checkpoint-interval", "30s", at_least_100ms),
             live_tail_bytes: self.parse("live-tail-bytes", "48MiB", |text| Ok(parse_bytes(text)? as usize)),
@@ -200,6 +215,35 @@ impl Settings<'_> {
         match parse(default) {
             Ok(parsed) => parsed,
             Err(hint) => unreachable!("the default of {name} is valid: {hint}"),
+        }
+    }
+
+    fn kafka(&mut self) -> KafkaConfig {
+        let mut file = |name| self.optional(name).map(|(text, _)| PathBuf::from(text));
+        let (users, certificates, key) = (file("kafka-users"), file("kafka-tls-cert"), file("kafka-tls-key"));
+        if certificates.is_some() != key.is_some() {
+            self.mistakes.push("kafka-tls-cert and kafka-tls-key are needed together".to_owned());
+        }
+        let listen = |text: &str| if text == "off" { Ok(None) } else { parse_address(text).map(Some) };
+        KafkaConfig {
+            listen: self.parse("kafka", "127.0.0.1:9092", listen),
+            users,
+            tls: certificates.zip(key),
+            advertised: self.optional("kafka-advertised").and_then(|(text, origin)| {
+                let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+                if parsed.is_none() {
+                    self.mistakes
+                        .push(format!("{origin}: \"{text}\" is not valid: write a host and a port, as broker:9092"));
+                }
+                parsed
+            }),
+            auto_create_topics: self.parse("kafka-auto-create", "off", |text| match text {
+                "on" => Ok(true),
+                "off" => Ok(false),
+                _ => Err("write on or off".into()),
+            }),
+            max_connections: self
+                .parse("kafka-max-connections", "1000", |text| parse_number(text, 1.0, 100_000.0).map(|n| n as usize)),
         }
     }
 

@@ -3,6 +3,7 @@
 mod collect;
 mod exchange;
 mod health;
+mod kafka;
 mod process;
 mod sampler;
 mod topics;

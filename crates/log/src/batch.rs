@@ -9,10 +9,9 @@
 //! Base offset and leader epoch are outside the checksum, so that a broker can set them: a reader must check the offset by what it expects.
 //! Decoding never panics and never allocates more than the limits below, whatever the bytes are.
 
+mod codecs;
 mod encoder;
 mod varint;
-
-use std::io::Read;
 
 use bytes::Bytes;
 
@@ -40,6 +39,7 @@ const CHECKED_FROM: usize = 21;
 
 const ATTRIBUTE_COMPRESSION: i16 = 0b111;
 const ATTRIBUTE_LOG_APPEND_TIME: i16 = 1 << 3;
+const ATTRIBUTE_TRANSACTIONAL: i16 = 1 << 4;
 const ATTRIBUTE_CONTROL: i16 = 1 << 5;
 
 /// How the records of a batch are compressed.
@@ -73,8 +73,8 @@ pub enum BatchDefect {
     Checksum { stored: u32, computed: u32 },
     #[error("base offset {found} where {expected} was expected")]
     Offset { found: i64, expected: i64 },
-    #[error("compression {name} is not supported; use none or lz4")]
-    UnsupportedCompression { name: &'static str },
+    #[error("compression {codec} is not known")]
+    UnknownCompression { codec: i16 },
     #[error("its records cannot be decompressed: {reason}")]
     Decompression { reason: String },
     #[error("its records decompress to more than {limit} bytes")]
@@ -148,6 +148,24 @@ impl BatchHeader {
         self.base_offset + i64::from(self.last_offset_delta) + 1
     }
 
+    /// How its records are compressed; `None` if nobody knows.
+    pub fn compression_name(&self) -> Option<&'static str> {
+        codecs::NAMES.get((self.attributes & ATTRIBUTE_COMPRESSION) as usize).copied()
+    }
+
+    pub fn is_control(&self) -> bool {
+        self.attributes & ATTRIBUTE_CONTROL != 0
+    }
+
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & ATTRIBUTE_TRANSACTIONAL != 0
+    }
+
+    /// Whether the batch's largest timestamp is that of all its records, set by a broker.
+    pub fn has_log_append_time(&self) -> bool {
+        self.attributes & ATTRIBUTE_LOG_APPEND_TIME != 0
+    }
+
     /// Whether `batch`, exactly this header's batch, is what was written (but for base offset and leader epoch).
     pub fn verify(&self, batch: &[u8]) -> Result<(), BatchDefect> {
         let checked = batch.get(CHECKED_FROM..self.size_bytes);
@@ -156,6 +174,14 @@ impl BatchHeader {
         };
         let computed = crc32c::crc32c(checked);
         if computed == self.crc { Ok(()) } else { Err(BatchDefect::Checksum { stored: self.crc, computed }) }
+    }
+}
+
+/// Gives a batch its place in the log. Both fields are outside the checksum. `batch` holds a whole header, as `BatchHeader::parse` has seen.
+pub(crate) fn set_place(batch: &mut [u8], base_offset: i64, leader_epoch: i32) {
+    if let Some(head) = batch.first_chunk_mut::<HEADER_BYTES>() {
+        head[..8].copy_from_slice(&base_offset.to_be_bytes());
+        head[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
     }
 }
 
@@ -174,14 +200,7 @@ pub fn decode_records(
         return Err(BatchDefect::Short { have: batch.len() as u64, need: header.size_bytes as u64 });
     }
     let records = batch.slice(HEADER_BYTES..header.size_bytes);
-    let records = match header.attributes & ATTRIBUTE_COMPRESSION {
-        0 => records,
-        3 => decompress_lz4(&records)?,
-        1 => return Err(BatchDefect::UnsupportedCompression { name: "gzip" }),
-        2 => return Err(BatchDefect::UnsupportedCompression { name: "snappy" }),
-        4 => return Err(BatchDefect::UnsupportedCompression { name: "zstd" }),
-        _ => return Err(BatchDefect::UnsupportedCompression { name: "of an unknown kind" }),
-    };
+    let records = codecs::decompress(header.attributes & ATTRIBUTE_COMPRESSION, records)?;
     if header.record_count > records.len() / MIN_RECORD_BYTES {
         return Err(BatchDefect::Header { what: "more records than its bytes can hold" });
     }
@@ -195,20 +214,6 @@ pub fn decode_records(
 
 fn field<const N: usize>(header: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
     std::array::from_fn(|i| header[at + i])
-}
-
-fn decompress_lz4(frame: &[u8]) -> Result<Bytes, BatchDefect> {
-    // a first guess at what JSON becomes; the limit holds whatever the frame claims
-    let mut out = Vec::with_capacity((frame.len() * 4).min(MAX_RECORDS_BYTES));
-    let decoder = lz4_flex::frame::FrameDecoder::new(frame);
-    decoder
-        .take(MAX_RECORDS_BYTES as u64 + 1)
-        .read_to_end(&mut out)
-        .map_err(|error| BatchDefect::Decompression { reason: error.to_string() })?;
-    if out.len() > MAX_RECORDS_BYTES {
-        return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
-    }
-    Ok(Bytes::from(out))
 }
 
 fn read_records(

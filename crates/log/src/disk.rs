@@ -13,12 +13,13 @@ use std::time::Duration;
 use hoga_model::time::{Clock, MS_PER_DAY, SystemClock};
 use tokio::sync::watch;
 
-use crate::batch::Compression;
+use crate::batch::{BatchHeader, Compression};
 use crate::error::LogError;
 use crate::faults::Faults;
 use crate::flusher::Flusher;
-use crate::log::{Appended, DamagedRange, Fetched, Log, Offsets, Record};
+use crate::log::{Appended, DamagedRange, Fetched, FetchedBatches, Log, Offsets, Record};
 use crate::partition::{Partition, PartitionOptions, Retired, sync_folder};
+use crate::producer_ids::ProducerIds;
 use crate::recovery::{Recovered, RecoveryReport, recover_partition};
 use crate::retention::RollLimits;
 use crate::topic::{Retention, TopicInfo, TopicSpec, decode_topics, encode_topics, folder_name, parse_folder_name};
@@ -31,6 +32,8 @@ const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
 
 const TOPICS_FILE: &str = "topics";
 const LOCK_FILE: &str = "LOCK";
+/// No partition's folder ends like this.
+const DELETED_SUFFIX: &str = ".deleted";
 
 /// How a log on disk behaves; only `dir` has no default.
 #[derive(Clone)]
@@ -99,6 +102,7 @@ struct Shared {
     creating: Mutex<()>,
     /// One call enforces retention at a time.
     retiring: Mutex<()>,
+    producer_ids: Mutex<ProducerIds>,
     changes: watch::Sender<u64>,
 }
 
@@ -114,6 +118,8 @@ impl DiskLog {
         let dir = options.dir.clone();
         fs::create_dir_all(&dir).map_err(LogError::io("create the folder", &dir))?;
         let lock = lock_folder(&dir)?;
+        remove_deleted(&dir)?;
+        let producer_ids = ProducerIds::open(&dir, options.clock.now_ms())?;
         let mut report = RecoveryReport::default();
         let infos = read_topics(&dir, options.clock.now_ms(), &mut report)?;
         let topics = open_topics(&dir, infos, &partition_options, &mut report)?;
@@ -124,6 +130,7 @@ impl DiskLog {
             topics: RwLock::new(topics),
             creating: Mutex::new(()),
             retiring: Mutex::new(()),
+            producer_ids: Mutex::new(producer_ids),
             changes: watch::Sender::new(0),
         });
         if report.topics_rebuilt.is_some() {
@@ -166,14 +173,92 @@ impl DiskLog {
         first_error.map_or(Ok(total), Err)
     }
 
-    /// Bytes of a topic's segment files; 0 if there is no such topic.
-    pub fn topic_bytes(&self, topic: &str) -> u64 {
-        self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(Partition::bytes).sum())
+    /// Appends one batch as its producer made it, but for the offset and the leader epoch: the same promises as `append`. The caller has
+    /// checked the batch against `header`. A batch of an idempotent producer that is there already is not appended again.
+    pub fn append_batch(
+        &self,
+        topic: &str,
+        partition: u32,
+        batch: &[u8],
+        header: &BatchHeader,
+    ) -> Result<Appended, LogError> {
+        let appended = self.with(topic, partition, |partition| partition.append_batch(batch, header))??;
+        self.appended();
+        Ok(appended)
+    }
+
+    /// Reads whole batches as they are on disk, from the one with `from_offset` on, not more than `max_bytes` of them unless a single one is
+    /// larger and `at_least_one`. Never waits.
+    pub fn fetch_batches(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<FetchedBatches, LogError> {
+        self.with(topic, partition, |partition| partition.fetch_batches(from_offset, max_bytes, at_least_one))?
+    }
+
+    /// About how many bytes of batches there are from an offset on, without reading; 0 at the end only.
+    pub fn available_bytes(&self, topic: &str, partition: u32, from_offset: i64) -> Result<u64, LogError> {
+        self.with(topic, partition, |partition| partition.available_bytes(from_offset))?
+    }
+
+    /// The largest timestamp of all records; `None` if there are none.
+    pub fn max_timestamp_ms(&self, topic: &str, partition: u32) -> Result<Option<i64>, LogError> {
+        self.with(topic, partition, Partition::max_timestamp_ms)
+    }
+
+    /// Deletes the records before an offset; survives lost power on return. The offset of the first record that is left.
+    pub fn delete_records(&self, topic: &str, partition: u32, before_offset: i64) -> Result<i64, LogError> {
+        let start = self.with(topic, partition, |partition| partition.delete_records(before_offset))??;
+        self.flusher.mark_dirty();
+        Ok(start)
+    }
+
+    /// Deletes a topic and its files. Once it returns the topic stays away; if the process dies inside, the topic is there whole or not at all.
+    pub fn delete_topic(&self, topic: &str) -> Result<(), LogError> {
+        let shared = &self.shared;
+        let _one_at_a_time = shared.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = shared.find(topic).ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })?;
+        let infos: Vec<TopicInfo> = shared.infos().into_iter().filter(|info| info.name != topic).collect();
+        shared.write_topics(&infos)?;
+        shared.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+        for partition in 0..found.partitions.len() as u32 {
+            discard_folder(&shared.dir, &folder_name(topic, partition))?;
+        }
+        // readers that wait on it look again, and find that it is gone
+        shared.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    pub fn topic(&self, name: &str) -> Option<TopicInfo> {
+        self.shared.find(name).map(|topic| topic.info())
     }
 
     /// Bytes of a partition's segment files.
     pub fn partition_bytes(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
         self.with(topic, partition, Partition::bytes)
+    }
+
+    /// A number for an idempotent producer, which no other has had or will have.
+    pub fn next_producer_id(&self) -> Result<i64, LogError> {
+        self.shared.producer_ids.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    fn appended(&self) {
+        self.flusher.mark_dirty();
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Bytes of a topic's segment files; 0 if there is no such topic.
+    pub fn topic_bytes(&self, topic: &str) -> u64 {
+        self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(Partition::bytes).sum())
     }
 
     /// All damage met since the log was opened, by recovery or by a fetch.
@@ -221,7 +306,10 @@ impl Log for DiskLog {
         };
         let mut partitions = Vec::new();
         for partition in 0..spec.partitions {
-            let dir = shared.dir.join(folder_name(&spec.name, partition));
+            let folder = folder_name(&spec.name, partition);
+            // left from a topic of this name whose deletion was cut short
+            discard_folder(&shared.dir, &folder)?;
+            let dir = shared.dir.join(folder);
             let found = recover_partition(&spec.name, partition, &dir)?;
             sync_folder(&dir).map_err(LogError::io("make durable", &dir))?;
             partitions.push(Partition::new(&spec.name, partition, dir, shared.options.clone(), found));
@@ -240,8 +328,7 @@ impl Log for DiskLog {
 
     fn append(&self, topic: &str, partition: u32, records: &[Record]) -> Result<Appended, LogError> {
         let appended = self.with(topic, partition, |partition| partition.append(records))??;
-        self.flusher.mark_dirty();
-        self.shared.changes.send_modify(|count| *count += 1);
+        self.appended();
         Ok(appended)
     }
 
@@ -340,6 +427,35 @@ fn lock_folder(dir: &Path) -> Result<File, LogError> {
         tracing::warn!(file = %path.display(), %error, "cannot write who holds the log");
     }
     Ok(file)
+}
+
+/// Deletes a partition's folder, if it is there. Renamed first: a folder is never there in part under its name.
+fn discard_folder(dir: &Path, folder: &str) -> Result<(), LogError> {
+    let path = dir.join(folder);
+    let away = dir.join(format!("{folder}{DELETED_SUFFIX}"));
+    let discard = || -> io::Result<()> {
+        if !path.exists() {
+            return Ok(());
+        }
+        if away.exists() {
+            fs::remove_dir_all(&away)?;
+        }
+        fs::rename(&path, &away)?;
+        sync_folder(dir)?;
+        fs::remove_dir_all(&away)
+    };
+    discard().map_err(LogError::io("delete the folder", &path))
+}
+
+/// Finishes deletions that an earlier process began.
+fn remove_deleted(dir: &Path) -> Result<(), LogError> {
+    for entry in fs::read_dir(dir).map_err(LogError::io("list the folder", dir))? {
+        let path = entry.map_err(LogError::io("list the folder", dir))?.path();
+        if path.is_dir() && path.to_string_lossy().ends_with(DELETED_SUFFIX) {
+            fs::remove_dir_all(&path).map_err(LogError::io("delete the folder", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// The topics of the file or, if it is damaged or missing, of the folders.

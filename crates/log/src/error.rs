@@ -27,6 +27,12 @@ pub enum LogError {
     EmptyAppend,
     #[error("one append holds more than {limit} {what}; split it")]
     BatchTooLarge { what: &'static str, limit: usize },
+    #[error(
+        "producer {producer_id} skipped a batch or repeats an old one: sequence {expected} was expected, {found} came"
+    )]
+    OutOfOrderSequence { producer_id: i64, expected: i32, found: i32 },
+    #[error("producer {producer_id} has epoch {current} now; {found} is over")]
+    OldProducerEpoch { producer_id: i64, current: i16, found: i16 },
     #[error("log folder \"{}\" is in use by another process ({holder}); stop it or choose another data folder", dir.display())]
     Locked { dir: PathBuf, holder: String },
     #[error("{topic}-{partition} takes no more records: \"{}\" could not be made durable earlier ({reason}); check the disk, then restart", file.display())]
@@ -54,6 +60,8 @@ impl Faulty for LogError {
             | LogError::UnknownTopic { .. }
             | LogError::Locked { .. } => Fault::User,
             LogError::OffsetOutOfRange { .. }
+            | LogError::OutOfOrderSequence { .. }
+            | LogError::OldProducerEpoch { .. }
             | LogError::Poisoned { .. }
             | LogError::Io { .. }
             | LogError::Thread { .. } => Fault::External,

@@ -2,11 +2,13 @@
 //!
 //! A sidecar (`<base offset>.sparse`) is written when a segment is sealed and durable. It is a cache: lost, cut or damaged ones are made again.
 //! ```text
-//! magic "HOGAIDX1" | base offset, next offset, log bytes, first timestamp, max timestamp: i64 each | has timestamps u8 | entry count u32
-//! entries (offset, position, max timestamp before: i64 each) | CRC-32C u32 of all before         big endian
+//! magic "HOGAIDX2" | base offset, next offset, log bytes, first timestamp, max timestamp: i64 each | has timestamps u8 | entry count u32
+//! entries (offset, position, max timestamp before: i64 each) | producers at the segment's end (see `producers`) | CRC-32C u32 of all before
 //! ```
+//! All big endian. "HOGAIDX1" had no producers; there were none in the log then.
 
 use crate::batch::BatchHeader;
+use crate::producers::Producers;
 
 /// How far apart entries are while a segment is appended to: what a reader at the tail skips over.
 pub(crate) const ACTIVE_INTERVAL_BYTES: u64 = 4 << 10;
@@ -14,7 +16,8 @@ pub(crate) const ACTIVE_INTERVAL_BYTES: u64 = 4 << 10;
 /// instead; readers of old data go on for long and need the index once.
 pub(crate) const SEALED_INTERVAL_BYTES: u64 = 64 << 10;
 
-const MAGIC: &[u8; 8] = b"HOGAIDX1";
+const MAGIC: &[u8; 8] = b"HOGAIDX2";
+const MAGIC_WITHOUT_PRODUCERS: &[u8; 8] = b"HOGAIDX1";
 const FIXED_BYTES: usize = 8 + 5 * 8 + 1 + 4;
 const ENTRY_BYTES: usize = 24;
 const CRC_BYTES: usize = 4;
@@ -96,7 +99,8 @@ impl SparseIndex {
         SparseIndex { entries, ..*self }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The sidecar of a segment, with what is known of producers at its end.
+    pub(crate) fn encode(&self, producers: &Producers) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_BYTES + self.entries.len() * ENTRY_BYTES + CRC_BYTES);
         bytes.extend_from_slice(MAGIC);
         let (first_ms, max_ms) = self.timestamps_ms.unwrap_or_default();
@@ -110,26 +114,31 @@ impl SparseIndex {
                 bytes.extend_from_slice(&value.to_be_bytes());
             }
         }
+        producers.encode(&mut bytes);
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_be_bytes());
         bytes
     }
 
     /// What `encode` wrote, or `None` for anything else.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<SparseIndex> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<(SparseIndex, Producers)> {
         let (body, crc) = bytes.split_last_chunk::<CRC_BYTES>()?;
         if crc32c::crc32c(body) != u32::from_be_bytes(*crc) {
             return None;
         }
         let (fixed, entries) = body.split_first_chunk::<FIXED_BYTES>()?;
-        let (values, rest) = fixed.strip_prefix(MAGIC)?.split_first_chunk::<40>()?;
+        let (magic, fixed) = fixed.split_first_chunk::<8>()?;
+        let (values, rest) = fixed.split_first_chunk::<40>()?;
         let values: Vec<i64> = values.as_chunks::<8>().0.iter().map(|v| i64::from_be_bytes(*v)).collect();
         let (has_timestamps, count) = rest.split_first()?;
         let count = u32::from_be_bytes(*count.first_chunk()?) as usize;
-        let (numbers, tail) = entries.as_chunks::<8>();
-        if !tail.is_empty() || Some(numbers.len()) != count.checked_mul(3) {
-            return None;
-        }
+        let (entries, producers) = entries.split_at_checked(count.checked_mul(ENTRY_BYTES)?)?;
+        let producers = match magic {
+            MAGIC => Producers::decode(producers)?,
+            MAGIC_WITHOUT_PRODUCERS if producers.is_empty() => Producers::default(),
+            _ => return None,
+        };
+        let (numbers, _) = entries.as_chunks::<8>();
         let number = |i: usize| i64::from_be_bytes(numbers[i]);
         let entries = (0..count)
             .map(|i| IndexEntry {
@@ -138,13 +147,14 @@ impl SparseIndex {
                 max_timestamp_before_ms: number(3 * i + 2),
             })
             .collect();
-        Some(SparseIndex {
+        let index = SparseIndex {
             base_offset: values[0],
             next_offset: values[1],
             log_bytes: values[2] as u64,
             timestamps_ms: (*has_timestamps == 1).then_some((values[3], values[4])),
             entries,
-        })
+        };
+        Some((index, producers))
     }
 
     /// The entry before the `index`-th one, or the segment's beginning.
@@ -198,8 +208,8 @@ mod tests {
     #[test]
     fn the_sidecar_comes_back_and_damage_is_noticed() {
         for index in [SparseIndex::new(7), sample(1), sample(300).thinned()] {
-            let bytes = index.encode();
-            assert_eq!(SparseIndex::decode(&bytes).unwrap(), index);
+            let bytes = index.encode(&Producers::default());
+            assert_eq!(SparseIndex::decode(&bytes).unwrap(), (index, Producers::default()));
             for at in 0..bytes.len() {
                 assert_eq!(SparseIndex::decode(&bytes[..at]), None);
                 let mut bad = bytes.clone();

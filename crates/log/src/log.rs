@@ -92,6 +92,16 @@ pub struct Fetched {
     pub damaged: Option<DamagedRange>,
 }
 
+/// What one fetch of whole batches found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedBatches {
+    /// Record batches v2 one after another. The first may begin before the offset asked for; damaged ones are missing.
+    pub batches: Vec<Bytes>,
+    pub next_offset: i64,
+    pub start_offset: i64,
+    pub end_offset: i64,
+}
+
 /// An append-only log of topics, each of a fixed number of partitions.
 ///
 /// Durability, in two steps: when `append` has returned, a killed process loses nothing of it (the bytes are with the operating system); when

@@ -3,7 +3,9 @@
 //! State: the appender (one at a time), the view (what readers may see; locked for nanoseconds, never during file reads) and what is durable.
 //! A batch is in the view only after it was written whole, so a reader cannot meet a half-written one.
 
+mod batches;
 mod fetch;
+pub(crate) mod start_file;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,6 +19,7 @@ use crate::error::LogError;
 use crate::faults::Faults;
 use crate::index::SparseIndex;
 use crate::log::{Appended, DamagedRange, Offsets, Record};
+use crate::producers::Producers;
 use crate::recovery::Recovered;
 use crate::retention::{RollLimits, SegmentFacts, expired, must_roll, must_seal};
 use crate::segment::{Active, Sealed, log_path, sidecar_path};
@@ -44,7 +47,7 @@ pub(crate) struct Partition {
     view: RwLock<View>,
     durable: Mutex<Durable>,
     /// Sealed since the last flush: not durable yet, without a sidecar.
-    unflushed: Mutex<Vec<(Arc<Sealed>, Arc<File>)>>,
+    unflushed: Mutex<Vec<Unflushed>>,
     /// Why appends are refused for good: after a failed fsync nobody knows what is on the disk.
     poisoned: OnceLock<(PathBuf, String)>,
     /// Damage met so far, by first offset.
@@ -53,11 +56,22 @@ pub(crate) struct Partition {
 
 struct Appender {
     encoder: BatchEncoder,
+    /// A producer's batch while it gets its place.
+    batch: Vec<u8>,
+    producers: Producers,
     /// A write failed and its bytes could not be cut off yet.
     tail_is_dirty: bool,
 }
 
+struct Unflushed {
+    segment: Arc<Sealed>,
+    file: Arc<File>,
+    sidecar: Vec<u8>,
+}
+
 struct View {
+    /// Records before it were deleted, though their segment may still be there.
+    start_offset: i64,
     /// Oldest first, each ending where the next begins.
     sealed: Vec<Arc<Sealed>>,
     active: Active,
@@ -81,6 +95,13 @@ struct Tail {
     timestamps_ms: Option<(i64, i64)>,
 }
 
+/// A whole batch, with the offsets it has.
+struct Placed<'a> {
+    bytes: &'a [u8],
+    last_offset: i64,
+    max_timestamp_ms: i64,
+}
+
 /// What retention took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retired {
@@ -96,15 +117,20 @@ impl Partition {
         options: PartitionOptions,
         found: Recovered,
     ) -> Partition {
-        let Recovered { sealed, active, damaged, .. } = found;
+        let Recovered { sealed, active, producers, start_offset, damaged, .. } = found;
         Partition {
             topic: topic.to_owned(),
             partition,
             dir,
-            appender: Mutex::new(Appender { encoder: BatchEncoder::new(options.compression), tail_is_dirty: false }),
+            appender: Mutex::new(Appender {
+                encoder: BatchEncoder::new(options.compression),
+                batch: Vec::new(),
+                producers,
+                tail_is_dirty: false,
+            }),
             options,
             durable: Mutex::new(Durable { segment: active.index.base_offset, bytes: 0, folder_is_dirty: true }),
-            view: RwLock::new(View { sealed, active }),
+            view: RwLock::new(View { start_offset, sealed, active }),
             unflushed: Mutex::default(),
             poisoned: OnceLock::new(),
             damaged: Mutex::new(damaged.into_iter().map(|range| (range.first_offset, range)).collect()),
@@ -113,41 +139,47 @@ impl Partition {
 
     pub(crate) fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
         let mut appender = lock(&self.appender);
-        let Appender { encoder, tail_is_dirty } = &mut *appender;
-        self.check_poison()?;
-        let mut tail = self.tail();
-        if *tail_is_dirty {
-            tail.file.set_len(tail.position).map_err(LogError::io("repair the end of", &tail.path))?;
-            *tail_is_dirty = false;
-        }
-        let encoded = encoder.encode(tail.next_offset, records)?;
-        let size_bytes = encoded.bytes.len() as u64;
-        let first_offset = tail.next_offset;
+        let first_offset = self.begin_append(&mut appender)?;
+        let Appender { encoder, producers, tail_is_dirty, .. } = &mut *appender;
+        let encoded = encoder.encode(first_offset, records)?;
         let last_offset = first_offset + records.len() as i64 - 1;
+        let batch = Placed { bytes: encoded.bytes, last_offset, max_timestamp_ms: encoded.max_timestamp_ms };
+        self.write(batch, producers, tail_is_dirty)?;
+        Ok(Appended { first_offset, last_offset })
+    }
+
+    /// Ready for a batch: the offset that it will have.
+    fn begin_append(&self, appender: &mut Appender) -> Result<i64, LogError> {
+        self.check_poison()?;
+        let tail = self.tail();
+        if appender.tail_is_dirty {
+            tail.file.set_len(tail.position).map_err(LogError::io("repair the end of", &tail.path))?;
+            appender.tail_is_dirty = false;
+        }
+        Ok(tail.next_offset)
+    }
+
+    /// Writes a batch at the end and shows it to readers. The caller holds the appender and has begun.
+    fn write(&self, batch: Placed<'_>, producers: &Producers, tail_is_dirty: &mut bool) -> Result<(), LogError> {
+        let Placed { bytes, last_offset, max_timestamp_ms } = batch;
+        let size_bytes = bytes.len() as u64;
+        let mut tail = self.tail();
+        let first_offset = tail.next_offset;
         let age_ms = tail.timestamps_ms.map(|(first, _)| first);
-        if must_roll(self.options.roll, tail.position, age_ms, size_bytes, encoded.max_timestamp_ms)
+        if must_roll(self.options.roll, tail.position, age_ms, size_bytes, max_timestamp_ms)
             || last_offset - tail.base_offset > MAX_SEGMENT_OFFSETS
         {
-            self.roll()?;
+            self.roll(producers)?;
             tail = self.tail();
         }
-        if let Err(error) = self.write_all_at(&tail.file, encoded.bytes, tail.position) {
+        if let Err(error) = self.write_all_at(&tail.file, bytes, tail.position) {
             *tail_is_dirty = tail.file.set_len(tail.position).is_err();
             return Err(LogError::io("append to", &tail.path)(error));
         }
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.active.index.note_parts(
-            tail.position,
-            first_offset,
-            last_offset + 1,
-            size_bytes,
-            encoded.max_timestamp_ms,
-        );
+        view.active.index.note_parts(tail.position, first_offset, last_offset + 1, size_bytes, max_timestamp_ms);
         drop(view);
-        if self.options.sync_each_append {
-            self.flush()?;
-        }
-        Ok(Appended { first_offset, last_offset })
+        if self.options.sync_each_append { self.flush() } else { Ok(()) }
     }
 
     pub(crate) fn offsets(&self) -> Offsets {
@@ -175,9 +207,9 @@ impl Partition {
         let tail = self.tail();
         let sealed = std::mem::take(&mut *lock(&self.unflushed));
         durable.folder_is_dirty |= !sealed.is_empty();
-        for (segment, file) in &sealed {
+        for Unflushed { segment, file, sidecar } in &sealed {
             self.sync_data(file).map_err(|error| self.poison(&segment.path, &error))?;
-            self.write_sidecar(segment);
+            self.write_sidecar(segment, sidecar);
         }
         if (tail.base_offset, tail.position) != (durable.segment, durable.bytes) {
             self.sync_data(&tail.file).map_err(|error| self.poison(&tail.path, &error))?;
@@ -196,18 +228,24 @@ impl Partition {
         let tail = self.tail();
         let seal = must_seal(self.options.roll, tail.position, tail.timestamps_ms, retention, now_ms);
         if seal && !appender.tail_is_dirty && self.poisoned.get().is_none() {
-            self.roll()?;
+            self.roll(&appender.producers)?;
         }
         drop(appender);
         let gone: Vec<Arc<Sealed>> = self.view(|view| {
+            let deleted = view.sealed.partition_point(|segment| segment.index.next_offset <= view.start_offset);
             let facts = |s: &Arc<Sealed>| SegmentFacts {
                 bytes: s.index.log_bytes,
                 max_timestamp_ms: s.index.max_timestamp_ms(),
             };
             let facts: Vec<SegmentFacts> = view.sealed.iter().map(facts).collect();
             let count = expired(&facts, view.active.index.log_bytes, retention, partitions, now_ms);
-            view.sealed.iter().take(count).cloned().collect()
+            view.sealed.iter().take(count.max(deleted)).cloned().collect()
         });
+        self.remove(gone)
+    }
+
+    /// Deletes segments, the oldest ones that there are.
+    fn remove(&self, gone: Vec<Arc<Sealed>>) -> Result<Retired, LogError> {
         let mut retired = Retired::default();
         for segment in gone {
             // Out of the view first, so that a reader who finds no file finds the new start when it looks again. If the process dies before
@@ -229,9 +267,9 @@ impl Partition {
         Ok(retired)
     }
 
-    /// Seals the active segment and begins a new one. The caller holds the appender.
-    fn roll(&self) -> Result<(), LogError> {
-        let base_offset = self.offsets().end;
+    /// Seals the active segment and begins a new one. The caller holds the appender, whose producers are those at the segment's end.
+    fn roll(&self, producers: &Producers) -> Result<(), LogError> {
+        let base_offset = self.tail().next_offset;
         let path = log_path(&self.dir, base_offset);
         // no record of this offset was ever acknowledged: a file of this name is left from a roll that failed
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
@@ -242,18 +280,19 @@ impl Partition {
         let last = std::mem::replace(&mut view.active, next);
         let file = last.file.clone();
         let sealed = Arc::new(last.seal());
+        let sidecar = sealed.index.encode(producers);
         view.sealed.push(sealed.clone());
-        unflushed.push((sealed, file));
+        unflushed.push(Unflushed { segment: sealed, file, sidecar });
         Ok(())
     }
 
     /// A cache: if it cannot be written, the next start reads the segment's headers instead.
-    fn write_sidecar(&self, segment: &Sealed) {
+    fn write_sidecar(&self, segment: &Sealed, bytes: &[u8]) {
         let path = sidecar_path(&segment.path);
         if !segment.path.exists() {
             return; // retention was faster
         }
-        if let Err(error) = fs::write(&path, segment.index.encode()) {
+        if let Err(error) = fs::write(&path, bytes) {
             tracing::warn!(file = %path.display(), %error, "cannot write the index of a sealed segment");
         }
     }
@@ -310,8 +349,8 @@ impl Partition {
 
 impl View {
     fn offsets(&self) -> Offsets {
-        let start = self.sealed.first().map_or(self.active.index.base_offset, |segment| segment.index.base_offset);
-        Offsets { start, end: self.active.index.next_offset }
+        let first = self.sealed.first().map_or(self.active.index.base_offset, |segment| segment.index.base_offset);
+        Offsets { start: first.max(self.start_offset), end: self.active.index.next_offset }
     }
 }
 

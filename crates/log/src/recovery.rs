@@ -8,6 +8,8 @@ use crate::batch::BatchDefect;
 use crate::error::LogError;
 use crate::index::SparseIndex;
 use crate::log::DamagedRange;
+use crate::partition::start_file;
+use crate::producers::Producers;
 use crate::segment::{
     Active, Depth, Gap, Gaps, Sealed, SegmentReader, Step, Walk, log_path, parse_log_name, sidecar_path,
 };
@@ -72,6 +74,9 @@ impl std::fmt::Display for TornTail {
 pub(crate) struct Recovered {
     pub(crate) sealed: Vec<Arc<Sealed>>,
     pub(crate) active: Active,
+    pub(crate) producers: Producers,
+    /// Records before it were deleted by somebody; 0 if nobody did.
+    pub(crate) start_offset: i64,
     pub(crate) torn_tail: Option<TornTail>,
     pub(crate) damaged: Vec<DamagedRange>,
     pub(crate) reindexed: Vec<PathBuf>,
@@ -98,10 +103,11 @@ pub(crate) fn recover_partition(topic: &str, partition: u32, dir: &Path) -> Resu
     let mut damaged = Vec::new();
     let mut reindexed = Vec::new();
     let mut sealed = Vec::new();
+    let mut producers = Producers::default();
     for pair in bases.windows(2) {
         let &[base, next_base] = pair else { continue };
         let path = log_path(dir, base);
-        let (segment, scanned) = open_sealed(&path, base, next_base)?;
+        let (segment, scanned) = open_sealed(&path, base, next_base, &mut producers)?;
         damaged.extend(segment.gaps.all().iter().map(|gap| damaged_range(topic, partition, &path, gap)));
         if scanned {
             reindexed.push(path);
@@ -109,9 +115,10 @@ pub(crate) fn recover_partition(topic: &str, partition: u32, dir: &Path) -> Resu
         sealed.push(Arc::new(segment));
     }
     let base = bases.last().copied().unwrap_or(0);
-    let (active, torn_tail) = open_active(&log_path(dir, base), base)?;
+    let (active, torn_tail) = open_active(&log_path(dir, base), base, &mut producers)?;
     damaged.extend(active.gaps.all().iter().map(|gap| damaged_range(topic, partition, &active.path, gap)));
-    Ok(Recovered { sealed, active, torn_tail, damaged, reindexed })
+    let start_offset = start_file::read(dir)?.min(active.index.next_offset);
+    Ok(Recovered { sealed, active, producers, start_offset, torn_tail, damaged, reindexed })
 }
 
 /// Base offsets of the segments, in order. Sidecars without a segment are left from an interrupted deletion and go.
@@ -134,15 +141,16 @@ fn list_segments(dir: &Path) -> Result<Vec<i64>, LogError> {
     Ok(bases)
 }
 
-/// A sealed segment, and whether it had to be walked.
-fn open_sealed(path: &Path, base: i64, next_base: i64) -> Result<(Sealed, bool), LogError> {
+/// A sealed segment, and whether it had to be walked. Producers are as they were before it, and then as they are after it.
+fn open_sealed(path: &Path, base: i64, next_base: i64, producers: &mut Producers) -> Result<(Sealed, bool), LogError> {
     let file_bytes = fs::metadata(path).map_err(LogError::io("open the segment", path))?.len();
     let sidecar = sidecar_path(path);
     let gaps = Arc::new(Gaps::default());
     let known = fs::read(&sidecar).ok().and_then(|bytes| SparseIndex::decode(&bytes));
-    if let Some(index) = known
+    if let Some((index, at_its_end)) = known
         && (index.base_offset, index.next_offset, index.log_bytes) == (base, next_base, file_bytes)
     {
+        *producers = at_its_end;
         return Ok((Sealed::new(path, index, gaps), false));
     }
     let file = Arc::new(File::open(path).map_err(LogError::io("open the segment", path))?);
@@ -159,7 +167,10 @@ fn open_sealed(path: &Path, base: i64, next_base: i64) -> Result<(Sealed, bool),
     });
     loop {
         match reader.step().map_err(LogError::io("read the segment", path))? {
-            Step::Batch { position, header, .. } => index.note(position, &header),
+            Step::Batch { position, header, .. } => {
+                index.note(position, &header);
+                producers.note(&header);
+            }
             Step::Gap(_) => {}
             Step::End => break,
         }
@@ -168,7 +179,7 @@ fn open_sealed(path: &Path, base: i64, next_base: i64) -> Result<(Sealed, bool),
     index.log_bytes = file_bytes;
     let index = index.thinned();
     // a sidecar promises that its segment is durable; one that cannot be written is made again at the next start
-    let written = file.sync_data().and_then(|()| fs::write(&sidecar, index.encode()));
+    let written = file.sync_data().and_then(|()| fs::write(&sidecar, index.encode(producers)));
     if let Err(error) = written {
         tracing::warn!(file = %sidecar.display(), %error, "cannot write the index of a sealed segment");
     }
@@ -176,7 +187,7 @@ fn open_sealed(path: &Path, base: i64, next_base: i64) -> Result<(Sealed, bool),
 }
 
 /// The segment to append to, cut back to its last good batch.
-fn open_active(path: &Path, base: i64) -> Result<(Active, Option<TornTail>), LogError> {
+fn open_active(path: &Path, base: i64, producers: &mut Producers) -> Result<(Active, Option<TornTail>), LogError> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = Arc::new(file.map_err(LogError::io("open the segment", path))?);
     let file_bytes = file.metadata().map_err(LogError::io("open the segment", path))?.len();
@@ -195,7 +206,10 @@ fn open_active(path: &Path, base: i64) -> Result<(Active, Option<TornTail>), Log
     let mut defect = BatchDefect::Missing;
     loop {
         match reader.step().map_err(LogError::io("read the segment", path))? {
-            Step::Batch { position, header, .. } => index.note(position, &header),
+            Step::Batch { position, header, .. } => {
+                index.note(position, &header);
+                producers.note(&header);
+            }
             Step::Gap(gap) => defect = gap.defect,
             Step::End => break,
         }

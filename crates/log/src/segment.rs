@@ -264,6 +264,20 @@ impl SegmentReader {
         Ok(Step::Gap(gap))
     }
 
+    /// Whether the next step needs no further read.
+    pub(crate) fn next_is_loaded(&self) -> bool {
+        let at = self.walk.position.checked_sub(self.chunk_at).and_then(|at| usize::try_from(at).ok());
+        let rest = at.and_then(|at| self.chunk.get(at..)).unwrap_or_default();
+        BatchHeader::parse(rest).is_ok_and(|header| header.size_bytes <= rest.len())
+    }
+
+    /// What lies between two positions, if it was read together with the walk's place.
+    pub(crate) fn loaded(&self, from: u64, to: u64) -> Option<Bytes> {
+        let at = |position: u64| usize::try_from(position.checked_sub(self.chunk_at)?).ok();
+        let (from, to) = (at(from)?, at(to)?);
+        (from <= to && to <= self.chunk.len()).then(|| self.chunk.slice(from..to))
+    }
+
     /// The damage at the walk's place: up to the next batch that can be trusted, or to the end.
     fn gap(&mut self, defect: BatchDefect) -> io::Result<Gap> {
         let Walk { position, offset, limit, end_offset, .. } = self.walk;

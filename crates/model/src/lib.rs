@@ -1,4 +1,4 @@
-//! What flows through hoga: markets, numbers, times, JSON tokens and faults. No I/O, no clock of its own, no `async`.
+//! What flows through hoga: markets, numbers, times, JSON tokens, faults, and how a password is proved. No I/O, no clock of its own, no `async`.
 //!
 //! Every room may use this crate; it uses none of them.
 
@@ -6,6 +6,7 @@ pub mod fault;
 pub mod json;
 pub mod market;
 pub mod number;
+pub mod scram;
 pub mod time;
 
 pub use fault::{Fault, Faulty};

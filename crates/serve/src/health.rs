@@ -24,8 +24,32 @@ pub struct Health {
     pub dead_letters_total: u64,
     /// From the receipt of an event to its being visible to SQL.
     pub visible_latency: LatencyHealth,
+    /// The Kafka listener, if there is one.
+    #[serde(default)]
+    pub kafka: Option<KafkaHealth>,
     /// Filled in by this room.
     pub page: PageHealth,
+}
+
+/// What the Kafka listener counts, since the start but for what is open now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KafkaHealth {
+    pub connections: u64,
+    pub connections_total: u64,
+    pub connections_rejected_total: u64,
+    /// By the name of the API.
+    pub requests_total: Vec<(String, u64)>,
+    /// By the name of the API and the protocol's error code.
+    pub errors_total: Vec<(String, i16, u64)>,
+    pub bytes_in_total: u64,
+    pub bytes_out_total: u64,
+    pub protocol_errors_total: u64,
+    pub requests_too_large_total: u64,
+    pub stalled_total: u64,
+    pub authentication_failures_total: u64,
+    pub fetches_shrunk_total: u64,
+    pub groups: u64,
+    pub members: u64,
 }
 
 /// Where events come from.

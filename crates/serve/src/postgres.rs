@@ -52,7 +52,6 @@ use tokio_util::task::TaskTracker;
 use self::connection::{Server, serve_connection};
 use self::handler::QueryHandler;
 use self::planner::Planner;
-use self::scram::Verifier;
 use self::session::Cancels;
 use self::startup::Entrance;
 use crate::{Secret, ServeError, SessionFactory};
@@ -138,7 +137,7 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(bind_error)?;
     let local_addr = listener.local_addr().map_err(bind_error)?;
     let entrance = Entrance {
-        verifier: password.map(|password| Verifier::new(password.reveal())),
+        verifier: password.map(|password| scram::verifier(password.reveal())),
         cancels: Arc::new(Cancels::default()),
         process_ids: Default::default(),
         max_connections: config.max_connections,

@@ -2,10 +2,12 @@
 
 use crate::collector::CollectorStats;
 use crate::up::exchange::Exchange;
+use crate::up::kafka;
 use crate::up::process::{self, CpuMeter};
 use crate::up::sampler::{Sample, Samples};
 use hoga_engine::stats::quantile_ms;
 use hoga_engine::{Engine, Job};
+use hoga_log::wire::Broker;
 use hoga_log::{DiskLog, Log};
 use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
@@ -24,6 +26,7 @@ pub struct HealthReport {
     engine: Arc<Engine>,
     log: Arc<DiskLog>,
     clock: Arc<dyn Clock>,
+    kafka: Option<Arc<Broker>>,
     samples: Mutex<(Samples, CpuMeter)>,
 }
 
@@ -34,9 +37,10 @@ impl HealthReport {
         engine: Arc<Engine>,
         log: Arc<DiskLog>,
         clock: Arc<dyn Clock>,
+        kafka: Option<Arc<Broker>>,
     ) -> Arc<HealthReport> {
         let samples = Mutex::new((Samples::default(), CpuMeter::start()));
-        Arc::new(HealthReport { started: Instant::now(), exchange, collector, engine, log, clock, samples })
+        Arc::new(HealthReport { started: Instant::now(), exchange, collector, engine, log, clock, kafka, samples })
     }
 
     /// Called once a second.
@@ -79,6 +83,7 @@ impl HealthReport {
                 cpu_cores: samples.cpu_cores(),
             },
             dead_letters_total: self.dead_letters(),
+            kafka: self.kafka.as_deref().map(kafka::health),
             visible_latency: LatencyHealth { p50_ms: quantile(0.5), p99_ms: quantile(0.99) },
             ..Health::default()
         }

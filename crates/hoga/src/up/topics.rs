@@ -1,10 +1,12 @@
-//! The log as the page's topic view sees it, and how fast each topic grows.
+//! The log as the page's topic view sees it: topics and how fast they grow, messages, who reads them.
 
 use hoga_engine::{Engine, Job};
+use hoga_log::wire::{Broker, GroupOverview};
 use hoga_log::{DiskLog, Log, LogError, TopicInfo};
 use hoga_model::time::Clock;
 use hoga_serve::http::topics::{
-    BrowseError, Group, GroupKind, GroupOffset, LogMessage, Partition, Piece, Topic, TopicBrowser,
+    BrowseError, Group, GroupKind, GroupOffset, LogMessage, Member, Partition, Piece, Topic, TopicBrowser,
+    TopicPartition,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +17,20 @@ const RATE_SAMPLES: usize = 6;
 pub struct LogTopics {
     log: Arc<DiskLog>,
     engine: Arc<Engine>,
+    /// The Kafka listener, if there is one: it knows the consumer groups.
+    broker: Option<Arc<Broker>>,
     clock: Arc<dyn Clock>,
     growth: Mutex<Growth>,
 }
 
 impl LogTopics {
-    pub fn new(log: Arc<DiskLog>, engine: Arc<Engine>, clock: Arc<dyn Clock>) -> Arc<LogTopics> {
-        Arc::new(LogTopics { log, engine, clock, growth: Mutex::default() })
+    pub fn new(
+        log: Arc<DiskLog>,
+        engine: Arc<Engine>,
+        broker: Option<Arc<Broker>>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<LogTopics> {
+        Arc::new(LogTopics { log, engine, broker, clock, growth: Mutex::default() })
     }
 
     /// Called once a second.
@@ -53,13 +62,15 @@ impl LogTopics {
         })
     }
 
+    /// How far somebody is in a partition; `None` if it is gone.
+    fn offset(&self, topic: &str, partition: u32, committed_offset: i64) -> Option<GroupOffset> {
+        let end_offset = self.log.offsets(topic, partition).ok()?.end;
+        Some(GroupOffset { topic: topic.to_owned(), partition, committed_offset, end_offset })
+    }
+
     /// A job of the pipeline reads like a consumer group of one: its offsets are in the checkpoints.
     fn job_group(&self, job: &Job) -> Group {
-        let topic = &job.plan.topic;
-        let offset = |(partition, committed_offset)| {
-            let end_offset = self.log.offsets(topic, partition).ok()?.end;
-            Some(GroupOffset { topic: topic.clone(), partition, committed_offset, end_offset })
-        };
+        let offset = |(partition, committed)| self.offset(&job.plan.topic, partition, committed);
         Group {
             name: job.plan.name.clone(),
             kind: GroupKind::Job,
@@ -67,6 +78,25 @@ impl LogTopics {
             protocol: None,
             members: Vec::new(),
             offsets: job.offsets().into_iter().filter_map(offset).collect(),
+        }
+    }
+
+    fn consumer_group(&self, group: GroupOverview) -> Group {
+        let assigned = |(topic, partition)| TopicPartition { topic, partition };
+        let member = |member: hoga_log::wire::MemberOverview| Member {
+            member_id: member.member_id,
+            client_id: member.client_id,
+            host: member.client_host,
+            assigned: member.assigned.into_iter().map(assigned).collect(),
+        };
+        let offset = |(topic, partition, committed): (String, u32, i64)| self.offset(&topic, partition, committed);
+        Group {
+            name: group.name,
+            kind: GroupKind::Consumer,
+            state: group.state.to_owned(),
+            protocol: Some(group.protocol).filter(|protocol| !protocol.is_empty()),
+            members: group.members.into_iter().map(member).collect(),
+            offsets: group.committed.into_iter().filter_map(offset).collect(),
         }
     }
 }
@@ -82,7 +112,9 @@ impl TopicBrowser for LogTopics {
     }
 
     fn groups(&self) -> Result<Vec<Group>, BrowseError> {
-        Ok(self.engine.jobs.iter().map(|job| self.job_group(job)).collect())
+        let consumers = self.broker.iter().flat_map(|broker| broker.group_overviews());
+        let jobs = self.engine.jobs.iter().map(|job| self.job_group(job));
+        Ok(jobs.chain(consumers.map(|group| self.consumer_group(group))).collect())
     }
 
     fn offset_for_time(&self, topic: &str, partition: u32, timestamp_ms: i64) -> Result<Option<i64>, BrowseError> {

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::up::collect::{self, Addresses};
 use crate::up::exchange::Exchange;
 use crate::up::health::HealthReport;
+use crate::up::kafka::Kafka;
 use crate::up::topics::LogTopics;
 use hoga_engine::{Engine, EngineOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
@@ -42,6 +43,8 @@ struct Rooms {
     engine: Arc<Engine>,
     queries: Arc<QueryService>,
     clock: Arc<dyn Clock>,
+    /// What the collector writes and the jobs read: clients of the Kafka listener cannot delete them.
+    own_topics: Vec<String>,
 }
 
 pub async fn run(config: UpConfig) -> Result<(), Failure> {
@@ -52,11 +55,22 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let trades = load_trades(&config.data, rooms.log.clone()).await?;
     let mut collector = Collector::new(rooms.log.clone(), trades, stats.clone());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
-    let report =
-        HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
-    let topics = LogTopics::new(rooms.log.clone(), rooms.engine.clone(), rooms.clock.clone());
+    // before any client can create another: these are the program's own
+    let own_topics = rooms.own_topics.clone();
+    let kafka = Kafka::start(&config.kafka, rooms.log.clone(), rooms.clock.clone(), own_topics, cancel.clone()).await?;
+    let report = HealthReport::new(
+        exchange.clone(),
+        stats,
+        rooms.engine.clone(),
+        rooms.log.clone(),
+        rooms.clock.clone(),
+        kafka.as_ref().map(|kafka| kafka.broker.clone()),
+    );
+    let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
+    let topics = LogTopics::new(rooms.log.clone(), rooms.engine.clone(), broker, rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
-    let (ready, serving) = start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), &cancel).await?;
+    let (ready, serving) =
+        start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), kafka, &cancel).await?;
     // jobs go on until the collector is done: they are stopped after it
     let engine_cancel = CancellationToken::new();
     let engine = tokio::spawn({
@@ -117,6 +131,9 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     for job in &plan.jobs {
         create_topic(config, &log, &job.topic, PARTITIONS)?;
     }
+    let mut own_topics: Vec<String> = plan.jobs.iter().map(|job| job.topic.clone()).collect();
+    own_topics.extend(StreamKind::ALL.iter().map(|kind| kind.topic().to_owned()));
+    own_topics.push(DEAD_LETTER_TOPIC.to_owned());
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
         .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
@@ -136,7 +153,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     let tables = engine.jobs.iter().map(|job| job.table.clone()).collect();
     let queries = QueryService::new(tables, &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock })
+    Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock, own_topics })
 }
 
 fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {
@@ -193,6 +210,7 @@ async fn start_listeners(
     report: &Arc<HealthReport>,
     topics: Arc<LogTopics>,
     board: Arc<SharedBoard>,
+    kafka: Option<Kafka>,
     cancel: &CancellationToken,
 ) -> Result<(watch::Sender<bool>, Serving), Failure> {
     let queries = rooms.queries.clone();
@@ -217,12 +235,13 @@ async fn start_listeners(
     postgres_config.password = config.postgres_password.clone().map(Secret::new);
     let postgres =
         postgres::serve(postgres_config, sessions, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
-    Ok((ready, Serving { http, postgres }))
+    Ok((ready, Serving { http, postgres, kafka }))
 }
 
 struct Serving {
     http: http::RunningHttp,
     postgres: postgres::RunningPostgres,
+    kafka: Option<Kafka>,
 }
 
 impl Serving {
@@ -231,6 +250,9 @@ impl Serving {
     fn announce(&self, config: &UpConfig) {
         println!("page      http://{}", self.http.local_addr);
         println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr().ip(), self.postgres.local_addr().port());
+        if let Some(kafka) = &self.kafka {
+            println!("{}", kafka.line());
+        }
         let note = match config.source {
             Source::Upbit => "",
             Source::Sim => "   SIMULATED: not the exchange",
@@ -238,17 +260,14 @@ impl Serving {
         };
         println!("source    {}{note}", config.source);
         println!("data      {}", config.data.display());
-        if config.kafka_asked {
-            println!(
-                "kafka     nothing listens on {} yet: the Kafka protocol comes with a later version",
-                config.kafka
-            );
-        }
     }
 
     async fn stopped(self) {
         self.http.stopped().await;
         self.postgres.stopped().await;
+        if let Some(kafka) = self.kafka {
+            kafka.stopped().await;
+        }
     }
 }
 

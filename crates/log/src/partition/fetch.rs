@@ -45,7 +45,8 @@ impl Partition {
     }
 
     pub(crate) fn offset_for_time(&self, timestamp_ms: i64) -> Result<Option<i64>, LogError> {
-        let mut from_offset = 0;
+        let start = self.offsets().start;
+        let mut from_offset = start;
         while let Some(place) = self.view(|view| view.place_of_time(timestamp_ms, from_offset)) {
             let io = |error| LogError::io("read the segment", &place.path)(error);
             let mut reader = match place.open(MAX_CHUNK_BYTES) {
@@ -60,7 +61,7 @@ impl Partition {
             loop {
                 match reader.step().map_err(io)? {
                     Step::Batch { header, bytes, .. } if header.max_timestamp_ms >= timestamp_ms => {
-                        if let Some(offset) = first_at_or_after(&bytes, &header, timestamp_ms) {
+                        if let Some(offset) = first_at_or_after(&bytes, &header, timestamp_ms, start) {
                             return Ok(Some(offset));
                         }
                     }
@@ -75,7 +76,7 @@ impl Partition {
     }
 
     /// Damage as readers see it; told to the log file and kept once.
-    fn note_damage(&self, path: &Path, gap: &Gap) -> DamagedRange {
+    pub(super) fn note_damage(&self, path: &Path, gap: &Gap) -> DamagedRange {
         let range = damaged_range(&self.topic, self.partition, path, gap);
         let mut damaged = lock(&self.damaged);
         if damaged.len() < MAX_REMEMBERED_RANGES && !damaged.contains_key(&range.first_offset) {
@@ -167,7 +168,7 @@ impl Fetch<'_> {
 
 impl View {
     /// Where to start reading for an offset; `None` at the end of the log.
-    fn place_of_offset(&self, offset: i64) -> Option<Place> {
+    pub(super) fn place_of_offset(&self, offset: i64) -> Option<Place> {
         let segment = self.sealed.partition_point(|segment| segment.index.next_offset <= offset);
         if let Some(sealed) = self.sealed.get(segment) {
             return Some(sealed.place(sealed.index.at_offset(offset)));
@@ -175,22 +176,22 @@ impl View {
         (offset < self.active.index.next_offset).then(|| self.active.place(self.active.index.at_offset(offset)))
     }
 
-    /// Where to start looking for the first record of this time or later, in segments from `from_offset` on.
+    /// Where to start looking for the first record of this time or later, in segments that go on after `from_offset`.
     fn place_of_time(&self, timestamp_ms: i64, from_offset: i64) -> Option<Place> {
-        let holds = |base: i64, max: Option<i64>| base >= from_offset && max.is_some_and(|max| max >= timestamp_ms);
-        let sealed = self.sealed.iter().find(|s| holds(s.index.base_offset, s.index.max_timestamp_ms()));
+        let holds = |next: i64, max: Option<i64>| next > from_offset && max.is_some_and(|max| max >= timestamp_ms);
+        let sealed = self.sealed.iter().find(|s| holds(s.index.next_offset, s.index.max_timestamp_ms()));
         if let Some(sealed) = sealed {
             return Some(sealed.place(sealed.index.at_time(timestamp_ms)));
         }
         let active = &self.active;
-        holds(active.index.base_offset, active.index.max_timestamp_ms())
+        holds(active.index.next_offset, active.index.max_timestamp_ms())
             .then(|| active.place(active.index.at_time(timestamp_ms)))
     }
 }
 
-fn first_at_or_after(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64) -> Option<i64> {
+fn first_at_or_after(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start: i64) -> Option<i64> {
     let mut records = Vec::new();
     // an unreadable batch holds no record that a fetch could give
-    batch::decode_records(batch, header, 0, &mut records).ok()?;
+    batch::decode_records(batch, header, start, &mut records).ok()?;
     records.iter().find(|stored| stored.record.timestamp_ms >= timestamp_ms).map(|stored| stored.offset)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::health::{ExchangeState, Health};
+use crate::health::{ExchangeState, Health, KafkaHealth};
 
 /// Writes every number of `health` once.
 pub(super) fn render(health: &Health) -> String {
@@ -13,6 +13,9 @@ pub(super) fn render(health: &Health) -> String {
     jobs(&mut text, health);
     tables(&mut text, health);
     page(&mut text, health);
+    if let Some(kafka) = &health.kafka {
+        kafka_listener(&mut text, kafka);
+    }
     text.0
 }
 
@@ -46,6 +49,41 @@ fn source(text: &mut Text, health: &Health) {
         if let Some(age_ms) = stream.last_event_age_ms {
             text.sample("hoga_event_age_seconds", &[("stream", &stream.name)], seconds(age_ms));
         }
+    }
+}
+
+fn kafka_listener(text: &mut Text, kafka: &KafkaHealth) {
+    text.gauge("hoga_kafka_connections", "Kafka clients connected.", kafka.connections);
+    text.gauge("hoga_kafka_groups", "Consumer groups with members.", kafka.groups);
+    text.gauge("hoga_kafka_group_members", "Members of consumer groups.", kafka.members);
+    for (name, help, value) in [
+        ("hoga_kafka_connections_total", "Connections of Kafka clients.", kafka.connections_total),
+        ("hoga_kafka_connections_rejected_total", "Connections over a limit.", kafka.connections_rejected_total),
+        ("hoga_kafka_bytes_in_total", "Bytes from Kafka clients.", kafka.bytes_in_total),
+        ("hoga_kafka_bytes_out_total", "Bytes to Kafka clients.", kafka.bytes_out_total),
+        (
+            "hoga_kafka_protocol_errors_total",
+            "Connections closed for bytes that are no request.",
+            kafka.protocol_errors_total,
+        ),
+        (
+            "hoga_kafka_requests_too_large_total",
+            "Connections closed for a request over a limit.",
+            kafka.requests_too_large_total,
+        ),
+        ("hoga_kafka_stalled_total", "Connections closed because the client stood still.", kafka.stalled_total),
+        ("hoga_kafka_authentication_failures_total", "Wrong passwords.", kafka.authentication_failures_total),
+        ("hoga_kafka_fetches_shrunk_total", "Fetches cut short for slow readers' sake.", kafka.fetches_shrunk_total),
+    ] {
+        text.counter(name, help, value);
+    }
+    text.family("hoga_kafka_requests_total", "counter", "Requests by API.");
+    for (api, count) in &kafka.requests_total {
+        text.sample("hoga_kafka_requests_total", &[("api", api)], count);
+    }
+    text.family("hoga_kafka_errors_total", "counter", "Errors answered, by API and the protocol's code.");
+    for (api, code, count) in &kafka.errors_total {
+        text.sample("hoga_kafka_errors_total", &[("api", api), ("code", &code.to_string())], count);
     }
 }
 

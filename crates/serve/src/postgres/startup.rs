@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{Sink, SinkExt};
+use hoga_model::scram::{Exchange, MECHANISM, Verifier};
 use pgwire::api::auth::{
     ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
     save_startup_parameters_to_metadata,
@@ -24,7 +25,6 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::DATABASE;
 use super::failure::{Failure, PROTOCOL_VIOLATION, TOO_MANY_CONNECTIONS, UNDEFINED_DATABASE};
-use super::scram::{Exchange, MECHANISM, Verifier};
 use super::session::{Cancels, Session};
 use super::settings::Settings;
 

@@ -1,0 +1,81 @@
+//! What producers compress their batches with: gzip, snappy, lz4 and zstd, read under a limit. Pure.
+//!
+//! Source: `org.apache.kafka.common.compress`. Kafka's Java client frames snappy as xerial's snappy-java does; librdkafka and others send it bare.
+
+use std::io::Read;
+
+use bytes::Bytes;
+
+use super::{BatchDefect, MAX_RECORDS_BYTES};
+
+/// Before the blocks of xerial's framing: magic, version and compatible version.
+const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
+const XERIAL_HEADER_BYTES: usize = 16;
+/// 64 MiB, as much as the records may become: a frame can claim a window of 2 GiB.
+const MAX_ZSTD_WINDOW_LOG: u32 = 26;
+
+/// The codecs by the number in a batch's attributes.
+pub(super) const NAMES: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/// The records of a batch, decompressed; plain ones are a slice of it.
+pub(super) fn decompress(codec: i16, records: Bytes) -> Result<Bytes, BatchDefect> {
+    match codec {
+        0 => Ok(records),
+        1 => limited(flate2::read::MultiGzDecoder::new(&records[..]), records.len()),
+        2 => snappy(&records),
+        3 => limited(lz4_flex::frame::FrameDecoder::new(&records[..]), records.len()),
+        4 => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&records[..]).map_err(unreadable)?;
+            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(unreadable)?;
+            limited(decoder, records.len())
+        }
+        _ => Err(BatchDefect::UnknownCompression { codec }),
+    }
+}
+
+fn limited(decoder: impl Read, compressed_bytes: usize) -> Result<Bytes, BatchDefect> {
+    // a first guess at what JSON becomes; the limit holds whatever the frame claims
+    let mut out = Vec::with_capacity((compressed_bytes * 4).min(MAX_RECORDS_BYTES));
+    decoder.take(MAX_RECORDS_BYTES as u64 + 1).read_to_end(&mut out).map_err(unreadable)?;
+    if out.len() > MAX_RECORDS_BYTES {
+        return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
+    }
+    Ok(Bytes::from(out))
+}
+
+fn snappy(bytes: &[u8]) -> Result<Bytes, BatchDefect> {
+    let mut out = Vec::new();
+    if !bytes.starts_with(XERIAL_MAGIC) {
+        snappy_block(bytes, &mut out)?;
+        return Ok(Bytes::from(out));
+    }
+    let mut rest = bytes.get(XERIAL_HEADER_BYTES..).ok_or_else(cut_off)?;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut_off)?;
+        let (block, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(cut_off)?;
+        snappy_block(block, &mut out)?;
+        rest = after;
+    }
+    Ok(Bytes::from(out))
+}
+
+fn snappy_block(block: &[u8], out: &mut Vec<u8>) -> Result<(), BatchDefect> {
+    let length = snap::raw::decompress_len(block).map_err(unreadable)?;
+    // what a block claims is reserved before it is read
+    if length > MAX_RECORDS_BYTES - out.len() {
+        return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
+    }
+    let start = out.len();
+    out.resize(start + length, 0);
+    let written = snap::raw::Decoder::new().decompress(block, &mut out[start..]).map_err(unreadable)?;
+    out.truncate(start + written);
+    Ok(())
+}
+
+fn unreadable(error: impl std::fmt::Display) -> BatchDefect {
+    BatchDefect::Decompression { reason: error.to_string() }
+}
+
+fn cut_off() -> BatchDefect {
+    unreadable("it is cut off")
+}

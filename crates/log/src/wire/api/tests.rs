@@ -1,0 +1,559 @@
+//! Our codec against the `kafka-protocol` crate, which is generated from Kafka's own schemas: it writes the requests and reads the responses, in
+//! every version that both know. And decoders against bytes that are no request.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use hoga_model::time::SystemClock;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes};
+use proptest::prelude::*;
+
+use super::{APIS, ApiSpec, Call, Client, ErrorCode, Reader, answer};
+use super::{
+    alter_configs, api_versions, create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_fetch,
+    offset_for_leader_epoch, produce as produce_api, sasl_authenticate, sasl_handshake, sync_group,
+};
+use crate::batch::{BatchEncoder, Compression};
+use crate::disk::{DiskLog, DiskOptions};
+use crate::log::{Log, Record};
+use crate::topic::TopicSpec;
+use crate::wire::broker::{Broker, BrokerOptions};
+use crate::wire::sasl::Sasl;
+
+struct Stage {
+    broker: Arc<Broker>,
+    client: Client,
+    runtime: tokio::runtime::Runtime,
+    _dir: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Arc::new(DiskLog::open(DiskOptions::new(dir.path())).unwrap().0);
+        log.create_topic(&TopicSpec::new("t", 2)).unwrap();
+        let mut options = BrokerOptions::new(log, Arc::new(SystemClock));
+        options.limits.initial_rebalance_delay_ms = 0;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let address = "127.0.0.1:9092".parse().unwrap();
+        let client = Client {
+            id: "test".to_owned(),
+            host: "127.0.0.1".parse().unwrap(),
+            local: address,
+            sasl: Sasl::new(None),
+            close: false,
+            reservation: None,
+        };
+        Stage { broker: Broker::open(options).unwrap(), client, runtime, _dir: dir }
+    }
+
+    /// The broker's answer to a request that the crate wrote, read by the crate to its last byte.
+    fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        let mut header = kafka_protocol::messages::RequestHeader::default();
+        header.request_api_key = R::KEY;
+        header.request_api_version = version;
+        header.correlation_id = 77;
+        header.client_id = Some(StrBytes::from_static_str("test"));
+        let mut frame = BytesMut::new();
+        header.encode(&mut frame, R::header_version(version)).unwrap();
+        request.encode(&mut frame, version).unwrap();
+        let mut response = self.answer(frame.freeze()).expect("a response");
+        let header = ResponseHeader::decode(&mut response, R::Response::header_version(version)).unwrap();
+        assert_eq!(header.correlation_id, 77);
+        let answer = R::Response::decode(&mut response, version).unwrap();
+        assert!(response.is_empty(), "{} version {version}: {} bytes too many", R::KEY, response.len());
+        answer
+    }
+
+    fn answer(&mut self, frame: Bytes) -> Option<Bytes> {
+        let mut reader = Reader::new(frame);
+        let header = super::RequestHeader::read(&mut reader).unwrap();
+        assert_eq!(header.client_id, "test");
+        let answered = answer(&self.broker, &mut self.client, &header, reader);
+        let pieces = self.runtime.block_on(answered).unwrap()?;
+        let frame = Bytes::from(pieces.concat());
+        assert_eq!(i32::from_be_bytes(*frame.first_chunk().unwrap()) as usize, frame.len() - 4);
+        Some(frame.slice(4..))
+    }
+}
+
+/// The versions of an API that both know.
+fn versions<R: Request>() -> std::ops::RangeInclusive<i16> {
+    let (_, api) = ApiSpec::find(R::KEY).unwrap();
+    <R as Message>::VERSIONS.min..=api.max_version.min(<R as Message>::VERSIONS.max)
+}
+
+fn name(text: &'static str) -> TopicName {
+    TopicName(StrBytes::from_static_str(text))
+}
+
+fn text(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}
+
+fn batch(count: i64) -> Bytes {
+    let records: Vec<Record> = (0..count)
+        .map(|n| Record { value: Bytes::from(vec![b'v'; 100]), timestamp_ms: 1_000 + n, ..Record::default() })
+        .collect();
+    Bytes::copy_from_slice(BatchEncoder::new(Compression::Lz4).encode(0, &records).unwrap().bytes)
+}
+
+fn produce(topic: &'static str, partition: i32, records: Bytes) -> ProduceRequest {
+    use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+    let part = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+    let topic = TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![part]);
+    ProduceRequest::default().with_acks(-1).with_timeout_ms(1_000).with_topic_data(vec![topic])
+}
+
+fn produced(response: &ProduceResponse) -> (i16, i64) {
+    let part = &response.responses[0].partition_responses[0];
+    (part.error_code, part.base_offset)
+}
+
+fn fetch(offset: i64, max_wait_ms: i32) -> FetchRequest {
+    use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+    let part = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic(name("t")).with_partitions(vec![part]);
+    FetchRequest::default()
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
+}
+
+#[test]
+fn produce_and_fetch() {
+    let mut stage = Stage::new();
+    for (n, version) in versions::<ProduceRequest>().enumerate() {
+        let response = stage.ask(version, &produce("t", 0, batch(10)));
+        assert_eq!(produced(&response), (0, n as i64 * 10), "version {version}");
+    }
+    let end = versions::<ProduceRequest>().count() as i64 * 10;
+    for version in versions::<FetchRequest>() {
+        let response = stage.ask(version, &fetch(13, 0));
+        let part = &response.responses[0].partitions[0];
+        assert_eq!((part.error_code, part.high_watermark), (0, end));
+        let records = part.records.clone().unwrap();
+        let mut header = crate::batch::BatchHeader::parse(&records).unwrap();
+        assert_eq!(header.base_offset, 10, "the batch that holds the offset");
+        let mut rest = records;
+        while !rest.is_empty() {
+            header = crate::batch::BatchHeader::parse(&rest).unwrap();
+            header.verify(&rest).unwrap();
+            rest = rest.slice(header.size_bytes..);
+        }
+        assert_eq!(header.next_offset(), end);
+        let beyond = stage.ask(version, &fetch(end + 1, 1_000));
+        assert_eq!(beyond.responses[0].partitions[0].error_code, ErrorCode::OffsetOutOfRange.code());
+        let nothing = stage.ask(version, &fetch(end, 0));
+        assert_eq!(nothing.responses[0].partitions[0].records.as_ref().map(Bytes::len), Some(0));
+    }
+}
+
+#[test]
+fn bad_batches_are_refused_by_their_own_code() {
+    let mut stage = Stage::new();
+    let good = batch(3);
+    let damaged = |at: usize| {
+        let mut bytes = good.to_vec();
+        bytes[at] ^= 1;
+        Bytes::from(bytes)
+    };
+    let resealed = |at: usize, value: &[u8]| {
+        let mut bytes = good.to_vec();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        let crc = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        Bytes::from(bytes)
+    };
+    let cases = [
+        ("the checksum", damaged(70), ErrorCode::CorruptMessage),
+        ("magic", damaged(16), ErrorCode::InvalidRecord),
+        ("cut off", good.slice(..40), ErrorCode::CorruptMessage),
+        ("nothing", Bytes::new(), ErrorCode::CorruptMessage),
+        ("two batches", Bytes::from([&good[..], &good[..]].concat()), ErrorCode::InvalidRecord),
+        ("fewer records than offsets", resealed(57, &2_i32.to_be_bytes()), ErrorCode::InvalidRecord),
+        ("control", resealed(21, &0x20_i16.to_be_bytes()), ErrorCode::InvalidRecord),
+        ("transactional", resealed(21, &0x10_i16.to_be_bytes()), ErrorCode::InvalidRecord),
+        ("log append time", resealed(21, &0x08_i16.to_be_bytes()), ErrorCode::InvalidTimestamp),
+        ("a codec nobody knows", resealed(21, &0x06_i16.to_be_bytes()), ErrorCode::InvalidRecord),
+        ("the far future", resealed(35, &i64::MAX.to_be_bytes()), ErrorCode::InvalidTimestamp),
+        ("a producer without a sequence", resealed(43, &7_i64.to_be_bytes()), ErrorCode::InvalidRecord),
+    ];
+    for (what, records, want) in cases {
+        let (error, _) = produced(&stage.ask(9, &produce("t", 1, records)));
+        assert_eq!(error, want.code(), "{what}");
+    }
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    for (topic, partition, want) in
+        [("t", 2, unknown), ("t", -1, unknown), ("nope", 0, unknown), ("__consumer_offsets", 0, 17)]
+    {
+        assert_eq!(produced(&stage.ask(9, &produce(topic, partition, good.clone()))).0, want, "{topic}-{partition}");
+    }
+    let transactional = produce("t", 1, good.clone()).with_transactional_id(Some(TransactionalId(text("x"))));
+    assert_eq!(produced(&stage.ask(9, &transactional)).0, ErrorCode::TransactionalIdAuthorizationFailed.code());
+    assert_eq!(produced(&stage.ask(9, &produce("t", 1, good.clone()).with_acks(2))).0, 21);
+    assert_eq!(stage.broker.log().offsets("t", 1).unwrap().end, 0, "nothing of it was stored");
+    assert_eq!(produced(&stage.ask(9, &produce("t", 1, good))), (0, 0));
+    let errors = stage.broker.metrics().errors();
+    assert!(errors.contains(&("Produce", ErrorCode::CorruptMessage.code(), 3)), "{errors:?}");
+}
+
+#[test]
+fn a_producer_that_wants_no_answer_is_closed_if_it_is_wrong() {
+    let mut stage = Stage::new();
+    let mut ask = |records: Bytes| {
+        let mut frame = BytesMut::new();
+        frame.extend_from_slice(b"\0\0\0\x08\0\0\0\x01\0\x04test");
+        produce("t", 0, records).with_acks(0).encode(&mut frame, 8).unwrap();
+        assert_eq!(stage.answer(frame.freeze()), None);
+        stage.client.close
+    };
+    assert!(!ask(batch(1)));
+    assert!(ask(Bytes::from_static(b"x")));
+}
+
+#[test]
+fn old_clients_are_told_so() {
+    let mut stage = Stage::new();
+    // Produce 2: acks, timeout, topics
+    let mut frame = b"\0\0\0\x02\0\0\0\x01\0\x04test\0\x01\0\0\0\0\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0".to_vec();
+    frame.extend(b"\0\0\0\x02ab");
+    let response = stage.answer(Bytes::from(frame)).unwrap();
+    // correlation, 1 topic "t", 1 partition, its number, the error, offset and time -1, throttle
+    let want = [&b"\0\0\0\x01\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\0\x2b"[..], &[0xff; 16], &[0; 4]].concat();
+    assert_eq!(response, want);
+}
+
+#[test]
+fn who_and_what_is_there() {
+    let mut stage = Stage::new();
+    for version in versions::<ApiVersionsRequest>() {
+        let request = ApiVersionsRequest::default().with_client_software_name(text("x"));
+        let response = stage.ask(version, &request);
+        assert_eq!((response.error_code, response.api_keys.len()), (0, APIS.len()));
+        assert!(response.api_keys.iter().all(|api| api.min_version == 0));
+    }
+    for version in versions::<MetadataRequest>() {
+        let topic = |text| metadata_request::MetadataRequestTopic::default().with_name(Some(name(text)));
+        let request = MetadataRequest::default().with_topics(Some(vec![topic("t"), topic("nope")]));
+        let request = if version >= 4 { request } else { request.with_allow_auto_topic_creation(true) };
+        let response = stage.ask(version, &request);
+        let found: Vec<(i16, usize)> = response.topics.iter().map(|t| (t.error_code, t.partitions.len())).collect();
+        assert_eq!(found, [(0, 2), (3, 0)], "version {version}");
+        assert_eq!((response.brokers[0].port, response.brokers[0].host.as_str()), (9092, "127.0.0.1"));
+        let all = stage
+            .ask(version, &MetadataRequest::default().with_topics((version > 0).then_some(vec![]).or(Some(vec![]))));
+        assert_eq!(all.topics.len(), if version == 0 { 2 } else { 0 });
+    }
+    for version in versions::<FindCoordinatorRequest>() {
+        let response = stage.ask(version, &FindCoordinatorRequest::default().with_key(text("g")));
+        assert_eq!((response.error_code, response.port), (0, 9092));
+        if version >= 1 {
+            let response = stage.ask(version, &FindCoordinatorRequest::default().with_key(text("x")).with_key_type(1));
+            assert_eq!(response.error_code, ErrorCode::TransactionalIdAuthorizationFailed.code());
+        }
+    }
+    for version in versions::<DescribeClusterRequest>() {
+        let response = stage.ask(version, &DescribeClusterRequest::default());
+        assert_eq!((response.error_code, response.brokers.len(), response.controller_id.0), (0, 1, 1));
+    }
+    for version in versions::<DescribeLogDirsRequest>() {
+        let response = stage.ask(version, &DescribeLogDirsRequest::default().with_topics(None));
+        assert_eq!(response.results[0].topics.len(), 2, "t and the committed offsets");
+    }
+    for version in versions::<InitProducerIdRequest>() {
+        let response = stage.ask(version, &InitProducerIdRequest::default().with_transactional_id(None));
+        assert_eq!((response.error_code, response.producer_id.0, response.producer_epoch), (0, i64::from(version), 0));
+        let transactional = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("x"))));
+        assert_eq!(stage.ask(version, &transactional).error_code, ErrorCode::TransactionalIdAuthorizationFailed.code());
+    }
+}
+
+#[test]
+fn offsets_by_time_and_by_epoch() {
+    use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
+    let mut stage = Stage::new();
+    stage.ask(9, &produce("t", 0, batch(10)));
+    let mut ask = |version: i16, timestamp: i64| {
+        let part = ListOffsetsPartition::default().with_timestamp(timestamp);
+        let topic = ListOffsetsTopic::default().with_name(name("t")).with_partitions(vec![part]);
+        let response = stage.ask(version, &ListOffsetsRequest::default().with_topics(vec![topic]));
+        let part = &response.topics[0].partitions[0];
+        (part.error_code, part.offset, part.timestamp)
+    };
+    for version in versions::<ListOffsetsRequest>() {
+        assert_eq!(ask(version, -1), (0, 10, -1));
+        assert_eq!(ask(version, -2), (0, 0, -1));
+        assert_eq!(ask(version, 1_004), (0, 4, 1_004));
+        assert_eq!(ask(version, 0), (0, 0, 1_000));
+        assert_eq!(ask(version, 2_000), (0, -1, -1));
+    }
+    assert_eq!(ask(7, -3), (0, 9, 1_009));
+    for version in versions::<OffsetForLeaderEpochRequest>() {
+        let part = OffsetForLeaderPartition::default().with_leader_epoch(0).with_current_leader_epoch(0);
+        let topic = OffsetForLeaderTopic::default().with_topic(name("t")).with_partitions(vec![part]);
+        let response = stage.ask(version, &OffsetForLeaderEpochRequest::default().with_topics(vec![topic]));
+        assert_eq!((response.topics[0].partitions[0].error_code, response.topics[0].partitions[0].end_offset), (0, 10));
+    }
+}
+
+#[test]
+fn a_group_from_join_to_deletion() {
+    use kafka_protocol::messages::{
+        join_group_request, offset_commit_request, offset_fetch_request, sync_group_request,
+    };
+    let mut stage = Stage::new();
+    let group = || GroupId(text("g"));
+    for version in versions::<JoinGroupRequest>() {
+        let protocol = join_group_request::JoinGroupRequestProtocol::default()
+            .with_name(text("range"))
+            .with_metadata(Bytes::from_static(b"meta"));
+        let mut join = JoinGroupRequest::default()
+            .with_group_id(group())
+            .with_session_timeout_ms(10_000)
+            .with_protocol_type(text("consumer"))
+            .with_protocols(vec![protocol]);
+        if version >= 1 {
+            join = join.with_rebalance_timeout_ms(10_000);
+        }
+        let mut joined = stage.ask(version, &join);
+        if version >= 4 {
+            assert_eq!(joined.error_code, ErrorCode::MemberIdRequired.code());
+            joined = stage.ask(version, &join.with_member_id(joined.member_id));
+        }
+        assert_eq!((joined.error_code, joined.generation_id, joined.members.len()), (0, 1, 1), "version {version}");
+        let member = joined.member_id;
+        let assignment = sync_group_request::SyncGroupRequestAssignment::default()
+            .with_member_id(member.clone())
+            .with_assignment(Bytes::from_static(b"all"));
+        let mut sync = SyncGroupRequest::default()
+            .with_group_id(group())
+            .with_generation_id(1)
+            .with_member_id(member.clone())
+            .with_assignments(vec![assignment]);
+        if version >= 5 {
+            sync = sync.with_protocol_name(Some(text("range"))).with_protocol_type(Some(text("consumer")));
+        }
+        let synced = stage.ask(version.min(5), &sync);
+        assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"all"[..]));
+        let beat =
+            HeartbeatRequest::default().with_group_id(group()).with_generation_id(1).with_member_id(member.clone());
+        assert_eq!(stage.ask(version.min(4), &beat).error_code, 0);
+        let described = stage
+            .ask(version.min(5), &DescribeGroupsRequest::default().with_groups(vec![group(), GroupId(text("other"))]));
+        assert_eq!((described.groups[0].group_state.as_str(), described.groups[0].members.len()), ("Stable", 1));
+        assert_eq!(described.groups[1].group_state.as_str(), "Dead");
+        let listed = stage.ask(version.min(4), &ListGroupsRequest::default());
+        assert_eq!(listed.groups.len(), 1);
+
+        let commit_version = version.clamp(2, 8);
+        let part = offset_commit_request::OffsetCommitRequestPartition::default()
+            .with_committed_offset(5)
+            .with_committed_metadata(Some(text("note")));
+        let topic =
+            offset_commit_request::OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![part]);
+        let commit = OffsetCommitRequest::default()
+            .with_group_id(group())
+            .with_generation_id_or_member_epoch(1)
+            .with_member_id(member.clone())
+            .with_topics(vec![topic]);
+        assert_eq!(stage.ask(commit_version, &commit).topics[0].partitions[0].error_code, 0);
+        let late = commit.with_generation_id_or_member_epoch(0);
+        assert_eq!(stage.ask(commit_version, &late).topics[0].partitions[0].error_code, 22);
+        let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
+            .with_name(name("t"))
+            .with_partition_indexes(vec![0, 1]);
+        let fetch = OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]));
+        let fetched = stage.ask(version.clamp(1, 7), &fetch);
+        let offsets: Vec<i64> = fetched.topics[0].partitions.iter().map(|part| part.committed_offset).collect();
+        assert_eq!(offsets, [5, -1]);
+        if version >= 2 {
+            let all = stage.ask(version.clamp(2, 7), &fetch_all(group()));
+            assert_eq!(all.topics[0].partitions.len(), 1);
+        }
+        let delete = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
+        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, ErrorCode::NonEmptyGroup.code());
+        let mut leave = LeaveGroupRequest::default().with_group_id(group());
+        if version.min(4) >= 3 {
+            let identity = leave_group_request::MemberIdentity::default().with_member_id(member.clone());
+            leave = leave.with_members(vec![identity]);
+        } else {
+            leave = leave.with_member_id(member);
+        }
+        assert_eq!(stage.ask(version.min(4), &leave).error_code, 0);
+        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, 0);
+        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, ErrorCode::GroupIdNotFound.code());
+    }
+}
+
+fn fetch_all(group: GroupId) -> OffsetFetchRequest {
+    OffsetFetchRequest::default().with_group_id(group).with_topics(None)
+}
+
+#[test]
+fn topics_come_change_and_go() {
+    use kafka_protocol::messages::{
+        alter_configs_request, create_topics_request, delete_records_request, describe_configs_request,
+        incremental_alter_configs_request,
+    };
+    let mut stage = Stage::new();
+    let config = |key, value| {
+        create_topics_request::CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+    };
+    let topic = |partitions, key, value| {
+        create_topics_request::CreatableTopic::default()
+            .with_name(name("new"))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(vec![config(key, value)])
+    };
+    for version in versions::<CreateTopicsRequest>() {
+        let mut create = |topic, validate_only| {
+            let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_validate_only(validate_only);
+            stage.ask(version, &request).topics[0].error_code
+        };
+        assert_eq!(create(topic(3, "retention.ms", "1000"), true), 0);
+        assert_eq!(create(topic(3, "retention.ms", "1000"), false), 0, "validating did not create it");
+        assert_eq!(create(topic(3, "retention.ms", "1000"), false), ErrorCode::TopicAlreadyExists.code());
+        for (bad, want) in [
+            (topic(3, "cleanup.policy", "compact").with_name(name("x")), ErrorCode::InvalidConfig),
+            (topic(0, "retention.ms", "1").with_name(name("x")), ErrorCode::InvalidPartitions),
+            (topic(1, "retention.ms", "1").with_name(name("a/b")), ErrorCode::InvalidTopic),
+            (
+                topic(1, "retention.ms", "1").with_name(name("x")).with_replication_factor(3),
+                ErrorCode::InvalidReplicationFactor,
+            ),
+            (topic(1_000_000, "retention.ms", "1").with_name(name("x")), ErrorCode::InvalidPartitions),
+        ] {
+            assert_eq!(create(bad, false), want.code());
+        }
+        let info = stage.broker.topic("new").unwrap();
+        assert_eq!((info.partitions, info.retention.max_age_ms), (3, Some(1_000)));
+
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("new"))
+            .with_configs(vec![
+                incremental_alter_configs_request::AlterableConfig::default()
+                    .with_name(text("retention.bytes"))
+                    .with_value(Some(text("500"))),
+            ]);
+        let alter = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        assert_eq!(stage.ask(version.min(1), &alter).responses[0].error_code, 0);
+        let retention = stage.broker.topic("new").unwrap().retention;
+        assert_eq!((retention.max_age_ms, retention.max_bytes), (Some(1_000), Some(1_500)));
+        let resource = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("new"))
+            .with_configuration_keys(Some(vec![text("retention.bytes")]));
+        let broker = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(4)
+            .with_resource_name(text("1"))
+            .with_configuration_keys(None);
+        let describe = DescribeConfigsRequest::default().with_resources(vec![resource, broker]);
+        let described = stage.ask(version.clamp(1, 4), &describe);
+        assert_eq!(described.results[0].configs[0].value.as_deref(), Some("500"));
+        assert!(described.results[1].configs.len() > 5);
+        let resource = alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("new"))
+            .with_configs(vec![]);
+        let alter = AlterConfigsRequest::default().with_resources(vec![resource]);
+        assert_eq!(stage.ask(version.min(2), &alter).responses[0].error_code, 0);
+        assert_eq!(stage.broker.topic("new").unwrap().retention, crate::topic::Retention::default());
+
+        stage.ask(9, &produce("new", 1, batch(10)));
+        let part = delete_records_request::DeleteRecordsPartition::default().with_partition_index(1).with_offset(4);
+        let records =
+            delete_records_request::DeleteRecordsTopic::default().with_name(name("new")).with_partitions(vec![part]);
+        let delete = DeleteRecordsRequest::default().with_topics(vec![records]);
+        assert_eq!(stage.ask(version.min(2), &delete).topics[0].partitions[0].low_watermark, 4);
+        assert_eq!(stage.broker.log().offsets("new", 1).unwrap().start, 4);
+
+        let delete = DeleteTopicsRequest::default().with_topic_names(vec![name("new"), name("nope")]);
+        let deleted = stage.ask(version.clamp(1, 5), &delete);
+        assert_eq!((deleted.responses[0].error_code, deleted.responses[1].error_code), (0, 3));
+    }
+}
+
+/// Every request of every API and version, from bytes that are random, or are a request with something else in them.
+#[test]
+fn no_bytes_make_a_decoder_panic() {
+    let mut seeds: Vec<Vec<u8>> = vec![vec![], vec![0xff; 64], vec![0x7f; 64], vec![1; 64]];
+    let mut frame = BytesMut::new();
+    produce("t", 0, batch(3)).encode(&mut frame, 9).unwrap();
+    seeds.push(frame.split().to_vec());
+    fetch(3, 10).encode(&mut frame, 11).unwrap();
+    seeds.push(frame.split().to_vec());
+    let config = ProptestConfig { cases: 3_000, ..ProptestConfig::default() };
+    let bytes = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..300),
+        proptest::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(2), Just(0xff), any::<u8>()], 0..100),
+        (proptest::sample::select(seeds), any::<proptest::sample::Index>(), any::<u8>()).prop_map(
+            |(mut seed, at, byte)| {
+                if !seed.is_empty() {
+                    let at = at.index(seed.len());
+                    seed[at] = byte;
+                }
+                seed
+            }
+        ),
+    ];
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    runner
+        .run(&bytes, |bytes| {
+            for api in APIS {
+                for version in 0..=api.max_version {
+                    let mut reader = Reader::new(Bytes::from(bytes.clone()));
+                    reader.set_flexible(api.is_flexible(version));
+                    read_any(api.key, &mut reader, version);
+                }
+            }
+            drop(super::RequestHeader::read(&mut Reader::new(Bytes::from(bytes))));
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn read_any(key: i16, reader: &mut Reader, version: i16) {
+    fn read<C: Call>(reader: &mut Reader, version: i16) {
+        drop(C::read(reader, version));
+    }
+    match key {
+        0 => read::<produce_api::Request>(reader, version),
+        1 => read::<super::fetch::Request>(reader, version),
+        2 => read::<list_offsets::Request>(reader, version),
+        3 => read::<metadata::Request>(reader, version),
+        8 => read::<offset_commit::Request>(reader, version),
+        9 => read::<offset_fetch::Request>(reader, version),
+        10 => read::<find_coordinator::Request>(reader, version),
+        11 => read::<join_group::Request>(reader, version),
+        12 => read::<heartbeat::Request>(reader, version),
+        13 => read::<leave_group::Request>(reader, version),
+        14 => read::<sync_group::Request>(reader, version),
+        15 => read::<describe_groups::Request>(reader, version),
+        16 => read::<list_groups::Request>(reader, version),
+        17 => read::<sasl_handshake::Request>(reader, version),
+        18 => read::<api_versions::Request>(reader, version),
+        19 => read::<create_topics::Request>(reader, version),
+        20 => read::<delete_topics::Request>(reader, version),
+        21 => read::<delete_records::Request>(reader, version),
+        22 => read::<init_producer_id::Request>(reader, version),
+        23 => read::<offset_for_leader_epoch::Request>(reader, version),
+        32 => read::<describe_configs::Request>(reader, version),
+        33 => read::<alter_configs::Request>(reader, version),
+        35 => read::<describe_log_dirs::Request>(reader, version),
+        36 => read::<sasl_authenticate::Request>(reader, version),
+        42 => read::<delete_groups::Request>(reader, version),
+        44 => read::<incremental_alter_configs::Request>(reader, version),
+        60 => read::<describe_cluster::Request>(reader, version),
+        key => panic!("API {key} is not tested"),
+    }
+}
