@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from harness import slack, wait_for
 from kafka_clients import broker, create_topic, java
 
@@ -48,13 +48,12 @@ class Member(threading.Thread):
             messages = [m for m in self.consumer.consume(200, 0.1) if m.error() is None]
             if not messages:
                 continue
-            try:
-                self.consumer.commit(asynchronous=False)
-            except Exception as error:  # a rebalance came in between: others read it again
-                self.errors.append(error)
-                continue
             with self.lock:
                 self.seen.update(m.value() for m in messages)
+            try:
+                self.consumer.commit(asynchronous=False)
+            except KafkaException as error:  # a rebalance is on: what it keeps is committed next time, what it loses is read again
+                self.errors.append(error)
         self.consumer.close()
 
     def stop(self):
