@@ -130,10 +130,11 @@ def test_a_member_that_dies_is_replaced_and_commits_outlive_the_broker(stage):
     member = Member(up.kafka, "range", seen, lock)
     feed(up.kafka, 2_000, threading.Event(), sent).join(60)
     wait_for(lambda: len(seen) == 2_000, "all to be read")
+    address = up.kafka
     up.kill()
-    up = broker(stage, "--kafka", up.kafka, name="again")
+    broker(stage, "--kafka", address, name="again")
     wait_for(lambda: member.assignments > 1 or member.assigned, "the member to be back")
-    feed(up.kafka, 500, threading.Event(), []).join(60)
+    feed(address, 500, threading.Event(), []).join(60)
     wait_for(lambda: sum(seen.values()) >= 2_500, "the rest to be read")
     member.stop()
     assert sum(seen.values()) == 2_500, "nothing that was committed is read again"
