@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 
 import pytest
-from confluent_kafka import Consumer, OffsetSpec, TopicPartition
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, ResourceType
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, OffsetSpec, ResourceType
+
 from harness import wait_for
 from kafka_batches import read_partition
 from kafka_clients import CODECS, admin, broker, consume, create_topic, java, kcat, metric, produce, values_of
@@ -33,7 +34,7 @@ def test_every_codec_between_clients(stage):
             "--compression-codec", codec, stdin="\n".join(from_java) + "\n",
         )  # fmt: skip
         want += librdkafka + [value.encode() for value in from_kcat + from_java]
-    assert values_of(consume(up.kafka, "codecs", len(want))) == values_of_list(want)
+    assert values_of(consume(up.kafka, "codecs", len(want))) == Counter(want)
     assert sorted(kcat(up.kafka, "-C", "-t", "codecs", "-e", "-q").splitlines()) == sorted(value.decode() for value in want)
     by_java = java(
         "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", up.kafka, "--topic", "codecs",
@@ -42,18 +43,10 @@ def test_every_codec_between_clients(stage):
     assert sorted(by_java.splitlines()) == sorted(value.decode() for value in want)
     # Kafka reads the files themselves, every record of them
     segments = sorted((up.log_dir / "codecs-0").glob("*.log"))
-    dump = java("kafka.tools.DumpLogSegments", "--deep-iteration", "--files", ",".join(map(str, segments)))
-    used = {word.split(":")[1].strip().lower() for word in dump.split("|") if "compresscodec" in word} or {
-        codec for codec in CODECS if f"compresscodec: {codec}" in dump.lower()
-    }
+    dump = java("org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", ",".join(map(str, segments)))
+    used = {codec for codec in CODECS if f"compresscodec: {codec}" in dump.lower()}
     assert used >= {"gzip", "snappy", "lz4", "zstd"}, dump[:1000]
     assert dump.count("| offset:") == len(read_offsets(up, "codecs", 0))
-
-
-def values_of_list(values):
-    from collections import Counter
-
-    return Counter(values)
 
 
 def read_offsets(up, topic, partition) -> range:
@@ -80,7 +73,7 @@ def test_topics_by_kafkas_own_tools(stage):
     assert not list(up.log_dir.glob("made-*")), "its files are gone"
     with pytest.raises(KafkaException) as kept:
         admin(up.kafka).delete_topics(["upbit-trade"])["upbit-trade"].result(20)
-    assert "needed by the program" in str(kept.value)
+    assert kept.value.args[0].code() == KafkaError.POLICY_VIOLATION
 
 
 def test_groups_by_kafkas_own_tools(stage):
@@ -110,7 +103,7 @@ def test_offsets_by_time(stage):
     up = broker(stage)
     create_topic(up.kafka, "timed", 1)
     now_ms = int(time.time() * 1_000)
-    from confluent_kafka import Producer
+
 
     for codec in CODECS:
         producer = Producer({"bootstrap.servers": up.kafka, "compression.type": codec, "linger.ms": 100})

@@ -12,7 +12,7 @@ use super::group::{
     Described, Group, GroupLimits, Join, Joined, Leaver, MemberRef, Reply, Sync as SyncRequest, Synced, Token,
 };
 use super::limits::Limits;
-use super::offsets::{CommitError, Committed, OffsetKey, Offsets};
+use super::offsets::{CommitError, Committed, OffsetKey, Offsets, TopicOffsets};
 use crate::disk::DiskLog;
 use crate::error::LogError;
 
@@ -192,8 +192,8 @@ impl Coordinator {
     }
 
     /// Everything that a group has committed, by topic.
-    pub(crate) fn all_offsets(&self, group: &str) -> Vec<(String, Vec<(i32, Option<Committed>)>)> {
-        let mut topics = Vec::<(String, Vec<(i32, Option<Committed>)>)>::new();
+    pub(crate) fn all_offsets(&self, group: &str) -> TopicOffsets {
+        let mut topics = TopicOffsets::new();
         for (key, committed) in self.offsets().of_group(group) {
             if topics.last().is_none_or(|(topic, _)| *topic != key.topic) {
                 topics.push((key.topic.clone(), Vec::new()));

@@ -43,6 +43,9 @@ pub(crate) struct OffsetKey {
     pub(crate) partition: i32,
 }
 
+/// Offsets by topic and partition; `None` where nothing was committed.
+pub(crate) type TopicOffsets = Vec<(String, Vec<(i32, Option<Committed>)>)>;
+
 pub(crate) struct Offsets {
     log: Arc<DiskLog>,
     all: BTreeMap<OffsetKey, Committed>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Call, ErrorCode, Malformed, Reader, Response};
 use crate::wire::broker::Broker;
 use crate::wire::connection::Client;
-use crate::wire::offsets::Committed;
+use crate::wire::offsets::TopicOffsets;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -15,7 +15,7 @@ pub(crate) struct Request {
 }
 
 impl Call for Request {
-    type Response = Vec<(String, Vec<(i32, Option<Committed>)>)>;
+    type Response = TopicOffsets;
 
     fn read(reader: &mut Reader, version: i16) -> Result<Request, Malformed> {
         let group = reader.string()?;

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Kafka's own perf tools against `hoga up` and one real Kafka node, one after the other, on the same machine with the same arguments.
+
+Prints messages a second, the server's CPU seconds and memory, and end-to-end latency of both, and their ratios. Nothing passes or fails.
+Needs Java and Maven (`scripts/peers/kafka install`).    bench/kafka.py [--messages N] [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from harness import Program, find_binary, free_port, wait_for  # noqa: E402
+
+PEER = str(ROOT / "scripts" / "peers" / "kafka")
+RECORD_BYTES = 347  # a trade of Upbit's, as JSON
+LATENCY_MESSAGES = 3_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A broker under test, by the pid that is measured."""
+
+    def __init__(self, name: str, bootstrap: str, pid: int):
+        self.name, self.bootstrap, self.pid = name, bootstrap, pid
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def rss_mb(self) -> float:
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text()).group(1)) / 1024
+
+
+def tool(name: str, *args: str) -> str:
+    environment = os.environ | {"KAFKA_TOOL_HEAP": "-Xmx512m"}
+    done = subprocess.run([PEER, "tool", f"org.apache.kafka.tools.{name}", *map(str, args)], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def measure(server: Server, messages: int, topic: str, codec: str) -> dict[str, float]:
+    tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--create", "--topic", topic, "--partitions", "3")
+    before = server.cpu_s()
+    out = tool(
+        "ProducerPerformance", "--topic", topic, "--num-records", messages, "--throughput", -1, "--record-size", RECORD_BYTES,
+        "--command-property", f"bootstrap.servers={server.bootstrap}", "acks=all", "linger.ms=5", f"compression.type={codec}",
+    )  # fmt: skip
+    produced = float(re.findall(r"([\d.]+) records/sec", out)[-1])
+    middle = server.cpu_s()
+    out = tool("ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic, "--num-records", messages, "--timeout", 60_000)
+    columns, values = [line.split(", ") for line in out.splitlines() if ", " in line][-2:]
+    row = dict(zip((c.strip() for c in columns), values))
+    consumed = float(row["fetch.nMsg.sec"])
+    return {
+        "produce msg/s": produced, "produce CPU s": middle - before, "consume msg/s": consumed, "consume CPU s": server.cpu_s() - middle,
+        "RSS MB": server.rss_mb(),
+    }  # fmt: skip
+
+
+def latency(server: Server, topic: str) -> dict[str, float]:
+    tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--create", "--topic", topic, "--partitions", "1")
+    out = tool(
+        "EndToEndLatency", "--bootstrap-server", server.bootstrap, "--topic", topic, "--num-records", LATENCY_MESSAGES,
+        "--producer-acks", "all", "--record-size", RECORD_BYTES,
+    )  # fmt: skip
+    mean = float(re.search(r"Avg latency: ([\d.]+)", out).group(1))
+    p50, p99 = re.search(r"50th = (\d+), 99th = (\d+)", out).groups()
+    return {"end to end mean ms": mean, "p50 ms": float(p50), "p99 ms": float(p99)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        kafka_port, http, postgres, port = (free_port() for _ in range(4))
+        # a source that makes next to no events of its own
+        hoga = Program(
+            ["up", "--data", work / "data", "--source", "sim", "--sim-markets", "1", "--sim-rate", "0.1", "--http", f"127.0.0.1:{http}",
+             "--postgres", f"127.0.0.1:{postgres}", "--kafka", f"127.0.0.1:{port}"], work, "up", binary=find_binary(),
+        )  # fmt: skip
+        try:
+            bootstrap = subprocess.run([PEER, "start", str(work / "kafka"), "--port", str(kafka_port)], capture_output=True, text=True, check=True).stdout.strip()
+            wait_for(lambda: "kafka     " in hoga.stdout, "hoga up")
+            servers = [
+                Server("hoga", f"127.0.0.1:{port}", hoga.process.pid),
+                Server("kafka", bootstrap, int((work / "kafka/broker-1/pid").read_text())),
+            ]
+            report(servers, options)
+        finally:
+            hoga.stop()
+            subprocess.run([PEER, "stop", str(work / "kafka")], check=False)
+
+
+def report(servers: list[Server], options: argparse.Namespace) -> None:
+    print(f"load {os.getloadavg()[0]:.1f}, {options.messages} messages of {RECORD_BYTES} bytes, {options.rounds} rounds, medians")
+    for codec in ("none", "lz4"):
+        rounds = {server.name: [] for server in servers}
+        for number in range(options.rounds):
+            for server in servers if number % 2 == 0 else servers[::-1]:
+                rounds[server.name].append(measure(server, options.messages, f"bench-{codec}-{number}", codec))
+        show(codec, rounds)
+    show("latency", {server.name: [latency(server, f"latency-{time.monotonic_ns()}")] for server in servers})
+
+
+def show(title: str, rounds: dict[str, list[dict[str, float]]]) -> None:
+    for key in rounds["hoga"][0]:
+        ours, theirs = (statistics.median(run[key] for run in rounds[name]) for name in ("hoga", "kafka"))
+        ratio = f"{ours / theirs:.3f}" if theirs else "-"
+        print(f"{title:8} {key:20} hoga {ours:12.2f}   kafka {theirs:12.2f}   ratio {ratio}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
