@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod dead_letter;
 pub mod engine;
 pub mod error;
+pub mod graph;
 pub mod plan;
 pub mod query;
 pub mod stats;
