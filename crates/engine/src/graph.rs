@@ -41,9 +41,11 @@ pub struct Node {
 pub enum Changes {
     /// Inserts only.
     Append,
-    /// Inserts, updates (the row before, then the row after, side by side) and deletes. At any time there is one row for
-    /// each value of `key`.
-    Updating { key: Vec<ColumnId> },
+    /// Inserts, updates (the row before, then the row after, side by side) and deletes. At any time there is at most one row
+    /// for each value of `key`; no columns: one row in all. None: the query lost the key, a change is known by its whole row.
+    /// A lake sink always has a key, and it is part of the table's primary key: if it is all of it, the row before an update
+    /// says nothing new; if not, the row before is a delete of its own primary key.
+    Updating { key: Option<Vec<ColumnId>> },
 }
 
 #[derive(Debug)]
