@@ -152,7 +152,7 @@ pub enum WindowSource {
     /// Rows are put into windows here.
     Assigned(Windows),
     /// Rows come with their windows: a GROUP BY over rows that a windowed query gave.
-    Attached { start: ColumnId, end: ColumnId, zone: Option<Tz>, is_rowtime: bool },
+    Attached(AttachedWindow),
 }
 
 /// GROUP BY without a window: an updated row for each group that a batch touches. Without keys there is one group.
@@ -201,14 +201,19 @@ pub struct TopN {
     pub offset: u64,
     pub limit: u64,
     pub with_number: bool,
-    /// Rows of windows: given once, when the window closes. The columns are window_start and window_end.
+    /// Rows of windows: given once, when the window closes.
     pub window: Option<AttachedWindow>,
 }
 
+/// The columns that say a row's window, and what is needed to know when it closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttachedWindow {
     pub start: ColumnId,
     pub end: ColumnId,
+    /// As in [`Windows`]: that of the windows' instants.
+    pub zone: Option<Tz>,
+    /// False for windows of the machine's time.
+    pub is_rowtime: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
