@@ -111,7 +111,7 @@ pub struct Watermark {
 }
 
 /// How rows are put into windows. Start and end are wall-clock times without a zone, `TIMESTAMP(3)`, as in Flink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Windows {
     pub time: WindowTime,
     pub shape: WindowShape,
@@ -206,7 +206,7 @@ pub struct TopN {
 }
 
 /// The columns that say a row's window, and what is needed to know when it closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct AttachedWindow {
     pub start: ColumnId,
     pub end: ColumnId,
