@@ -3,15 +3,7 @@
 use arrow::array::{Array, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::error::ArrowError;
-
-/// What a row does to its table: Flink's row kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowKind {
-    Insert,
-    UpdateBefore,
-    UpdateAfter,
-    Delete,
-}
+pub(crate) use hoga_lake::RowKind;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {

@@ -7,6 +7,7 @@ use super::{Flow, assign, calc, json, lock, unnest};
 use crate::dead_letter::{DeadLetter, Place};
 use crate::error::EngineError;
 use crate::graph::{NodeId, NodeKind};
+use arrow::array::{Array, BooleanArray};
 use hoga_log::{Record, StoredRecord};
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -112,12 +113,32 @@ impl Flow {
             NodeKind::WindowAggregate(_) | NodeKind::Aggregate(_) | NodeKind::TopN(_) => self.aggregate(step, id, &rows),
             NodeKind::Sink(_) => {
                 let Some(sink) = node.sink.map(|sink| &self.sinks[sink]) else { return Ok(()) };
+                let rows = self.without_forbidden_nulls(step, id, rows)?;
                 let batch = calc::with_schema(&rows.batch, schema)?;
-                sink.write(self, Rows { batch, ..rows }, step.now_ms)?;
-                Ok(())
+                sink.write(self, Rows { batch, ..rows }, step.now_ms)
             }
             NodeKind::Source(_) => Ok(()),
         }
+    }
+
+    /// A NULL for a NOT NULL column of a sink is a dead letter.
+    fn without_forbidden_nulls(&self, step: Step<'_>, id: NodeId, rows: Rows) -> Result<Rows, EngineError> {
+        let schema = &self.nodes[id].node.schema;
+        let strict = schema.fields().iter().zip(rows.batch.columns()).filter(|(field, _)| !field.is_nullable());
+        let strict: Vec<_> = strict.filter(|(_, column)| column.null_count() > 0).collect();
+        if strict.is_empty() {
+            return Ok(rows);
+        }
+        let forbidden = |row: usize| strict.iter().find(|(_, column)| column.is_null(row)).map(|(field, _)| field.name());
+        let mut letters = Vec::new();
+        for row in 0..rows.len() {
+            if let Some(name) = forbidden(row) {
+                letters.push(self.letter(step, id, &rows, row, format!("column \"{name}\" is NOT NULL"))?);
+            }
+        }
+        self.write_letters(id, letters)?;
+        let keep: BooleanArray = (0..rows.len()).map(|row| Some(forbidden(row).is_none())).collect();
+        Ok(rows.filter(&keep)?)
     }
 
     fn aggregate(&self, step: Step<'_>, id: NodeId, rows: &Rows) -> Result<(), EngineError> {
@@ -135,7 +156,7 @@ impl Flow {
             }
         }
         if late.rows > 0 {
-            node.stats.add_late(late);
+            node.stats.add_late(late.rows, late.to_string());
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::error::EngineError;
 use crate::graph::{ColumnId, Node, NodeId, Sink};
 use crate::stats::NodeStats;
 use bytes::Bytes;
-use hoga_lake::LiveTable;
+use hoga_lake::{ChangeBatch, LiveTable};
 use hoga_log::{Log, Record};
 use std::sync::{Arc, Mutex};
 
@@ -68,7 +68,7 @@ impl SinkRuntime {
     pub(super) fn write(&self, flow: &Flow, rows: Rows, now_ms: i64) -> Result<(), EngineError> {
         let count = rows.len() as u64;
         match &self.target {
-            SinkTarget::Lake(table) => write_lake(table, rows)?,
+            SinkTarget::Lake(table) => table.apply(ChangeBatch { rows: rows.batch, kinds: rows.kinds })?,
             SinkTarget::Topic(sink) => {
                 let records = records(&rows, &sink.key, now_ms)?;
                 let mut outbox = lock(&sink.outbox);
@@ -81,9 +81,6 @@ impl SinkRuntime {
     }
 }
 
-fn write_lake(table: &LiveTable, rows: Rows) -> Result<(), EngineError> {
-    Ok(table.append(rows.batch)?)
-}
 
 fn records(rows: &Rows, key: &[ColumnId], now_ms: i64) -> Result<Vec<Record>, EngineError> {
     let record = |row: usize| {

@@ -126,7 +126,8 @@ impl Flow {
             self.nodes[source.node].progress().restore(watermark);
         }
         for node in &self.nodes {
-            if node.node.inputs.is_empty() {
+            // the machine's time is not in the checkpoint
+            if node.node.inputs.is_empty() || node.is_processing_time {
                 continue;
             }
             let mut progress = node.progress();

@@ -5,6 +5,7 @@ use super::slices::Groups;
 use super::window::Span;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use hoga_model::time::utc_iso;
 
 /// What a stage holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +38,14 @@ impl Late {
     pub(crate) fn merge(&mut self, other: Late) {
         self.rows += other.rows;
         self.last = other.last.or(self.last);
+    }
+}
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some((window, behind_ms)) = self.last else { return write!(f, "none") };
+        let local = |ms: i64| utc_iso(ms).trim_end_matches('Z').replace('T', " ");
+        write!(f, "{} rows of window {} to {}, {behind_ms} ms after it closed", self.rows, local(window.start), local(window.end))
     }
 }
 

@@ -13,7 +13,7 @@ const HOUR_MS: i64 = 3_600_000;
 pub(crate) const TIME_MAX_MS: i64 = 1 << 56;
 
 /// The wall clock that windows lie on. Without a zone, times are the clock's already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct WallClock(pub(crate) Option<Tz>);
 
 impl WallClock {

@@ -55,6 +55,7 @@ where
 {
     fn take_in(&mut self, values: &[T::Native], each: impl FnOnce(&mut dyn FnMut(usize, usize))) {
         let (held, is_set) = (&mut self.values, &mut self.is_set);
+        // a NaN is neither less nor greater: the first value stays, as in Flink
         let mut set = |row: usize, group: usize, wins: fn(T::Native, T::Native) -> bool| {
             if !is_set[group] || wins(values[row], held[group]) {
                 is_set[group] = true;
@@ -62,15 +63,15 @@ where
             }
         };
         match self.choice {
-            Choice::Least => each(&mut |row, group| set(row, group, |new, old| new.is_lt(old))),
-            Choice::Greatest => each(&mut |row, group| set(row, group, |new, old| new.is_gt(old))),
+            Choice::Least => each(&mut |row, group| set(row, group, |new, old| new < old)),
+            Choice::Greatest => each(&mut |row, group| set(row, group, |new, old| new > old)),
             Choice::First => each(&mut |row, group| set(row, group, |_, _| false)),
             Choice::Last => each(&mut |row, group| set(row, group, |_, _| true)),
         }
     }
 }
 
-impl<T: ArrowPrimitiveType> Accumulator for Numbers<T>
+impl<T: ArrowPrimitiveType + std::fmt::Debug> Accumulator for Numbers<T>
 where
     T::Native: ArrowNativeTypeOp,
 {

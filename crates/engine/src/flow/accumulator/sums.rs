@@ -69,7 +69,7 @@ where
     any.downcast_ref::<i128>().is_some_and(|sum| sum.unsigned_abs() > DECIMAL_MAX.unsigned_abs())
 }
 
-impl<T: ArrowPrimitiveType> Accumulator for Sum<T>
+impl<T: ArrowPrimitiveType + std::fmt::Debug> Accumulator for Sum<T>
 where
     T::Native: ArrowNativeTypeOp,
 {

@@ -1,0 +1,1 @@
+//! Small graphs, by hand.
