@@ -23,6 +23,18 @@ pub struct Graph {
     pub nodes: Vec<Node>,
 }
 
+impl Graph {
+    /// Every topic that it reads or writes, once.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let topics = self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Source(source) => Some(source.topic.as_str()),
+            NodeKind::Sink(Sink::Topic { topic, .. }) => Some(topic.as_str()),
+            _ => None,
+        });
+        topics.collect::<std::collections::BTreeSet<_>>().into_iter()
+    }
+}
+
 #[derive(Debug)]
 pub struct Node {
     /// Stable over restarts and over edits elsewhere in the file, and unique: a checkpoint knows the node's state by it.

@@ -135,13 +135,6 @@ impl GroupTable {
         group
     }
 
-    /// The group of a key that has one.
-    pub(crate) fn find(&self, key: Option<&[u8]>) -> Option<u32> {
-        let Some(key) = key else { return self.null };
-        let hash = self.hasher.hash_one(key);
-        self.table.find(hash, |entry| entry.hash == hash && self.key(entry.group) == Some(key)).map(|entry| entry.group)
-    }
-
     /// The groups of some rows (all if None), one each.
     pub(crate) fn intern_rows(&mut self, keys: &EncodedKeys, row_count: usize, rows: Option<&[u32]>) -> Vec<u32> {
         if matches!(keys, EncodedKeys::Nothing) {
@@ -183,7 +176,7 @@ mod tests {
         let mut table = GroupTable::default();
         let groups = table.intern_rows(&keys, columns[0].len(), None);
         for (row, group) in groups.iter().enumerate() {
-            assert_eq!(table.find(keys.key(row)), Some(*group));
+            assert_eq!((table.intern(keys.key(row)), table.key(*group)), (*group, keys.key(row)));
         }
         let all: Vec<u32> = (0..table.len() as u32).collect();
         (groups, codec.decode(&table, &all).expect("columns"))

@@ -7,7 +7,7 @@ use super::accumulator::{Accumulator, Input, accumulator, state_field};
 use super::groups::{EncodedKeys, GroupTable, KeyCodec};
 use super::window::Span;
 use crate::graph::{AggregateCall, ColumnId};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;

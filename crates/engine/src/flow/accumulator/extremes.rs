@@ -4,7 +4,7 @@
 
 use super::{Accumulator, Input, one, wrong_state};
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringBuilder, downcast_primitive, new_null_array,
+    ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringBuilder, downcast_primitive, new_null_array,
 };
 use arrow::datatypes::{ArrowNativeTypeOp, DataType};
 use arrow::error::ArrowError;
