@@ -332,29 +332,17 @@ impl Engine {
         let (state, sections) =
             tokio::task::block_in_place(|| self.store.write_state(taking.id, &taking.snapshot.state))?;
         taking.state_bytes = state.as_ref().map_or(0, |state| state.bytes);
-        let nodes = taking.snapshot.nodes.iter().zip(sections).map(|((name, node), section)| {
-            let mut node = node.clone();
-            node.section = section;
-            (name.clone(), node)
-        });
-        let mut sinks: BTreeMap<String, SinkState> = BTreeMap::new();
+        let mut checkpoint = taking.snapshot.checkpoint(taking.id, self.clock.now_ms(), state, sections);
         for (sink, (_, outbox)) in self.flow.sinks.iter().zip(&taking.snapshot.sinks) {
             let part = taking.parts.iter().find(|part| part.sink == sink.name);
             let pending = part.and_then(|part| part.prepared.clone());
-            sinks.insert(sink.name.clone(), SinkState { pending, outbox: outbox.clone() });
+            checkpoint.sinks.insert(sink.name.clone(), SinkState { pending, outbox: outbox.clone() });
         }
+        // where nothing reads any more it may be read again one day
         let mut sources = self.written.lock().unwrap_or_else(PoisonError::into_inner).sources.clone();
-        sources.extend(taking.snapshot.sources.clone());
-        self.store.write(&Checkpoint {
-            id: taking.id,
-            time_ms: self.clock.now_ms(),
-            sources: sources.clone(),
-            nodes: nodes.collect(),
-            sinks,
-            dead_letters: taking.snapshot.dead_letters.clone(),
-            state,
-            ..Checkpoint::default()
-        })?;
+        sources.append(&mut checkpoint.sources);
+        checkpoint.sources = sources.clone();
+        self.store.write(&checkpoint)?;
         taking.is_written = true;
         // it is on disk: the memory it took is free
         taking.snapshot.state.clear();

@@ -306,4 +306,6 @@ fn takes_changes(sink: &Sink, changes: &Changes) -> bool {
 }
 
 #[cfg(test)]
+pub(crate) mod by_hand;
+#[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use super::sink::SinkTarget;
 use super::watermark::WATERMARK_MIN;
 use super::{Flow, lock};
 use crate::checkpoint::recover::{RecoverError, StateDecision, decide_state};
-use crate::checkpoint::state::{self, Section};
-use crate::checkpoint::{Checkpoint, NodeState, Offsets, SourceState};
+use crate::checkpoint::state::{self, Section, StateFile};
+use crate::checkpoint::{Checkpoint, CheckpointId, NodeState, Offsets, SourceState};
 use crate::error::EngineError;
 use crate::flow::outbox::OutboxState;
 use arrow::array::RecordBatch;
@@ -22,6 +22,29 @@ pub(crate) struct Snapshot {
     /// By sink: the rows that wait to be committed, of tables; the topic's ends, of topics.
     pub(crate) sinks: Vec<(Option<Sealed>, Option<OutboxState>)>,
     pub(crate) dead_letters: OutboxState,
+}
+
+impl Snapshot {
+    /// As a checkpoint file says it; `sections` are where the nodes' state is in the state file.
+    pub(crate) fn checkpoint(
+        &self,
+        id: CheckpointId,
+        time_ms: i64,
+        file: Option<StateFile>,
+        sections: Vec<Option<Section>>,
+    ) -> Checkpoint {
+        let nodes = self.nodes.iter().zip(sections);
+        let nodes = nodes.map(|((name, node), section)| (name.clone(), NodeState { section, ..node.clone() }));
+        Checkpoint {
+            id,
+            time_ms,
+            sources: self.sources.clone(),
+            nodes: nodes.collect(),
+            dead_letters: self.dead_letters.clone(),
+            state: file,
+            ..Checkpoint::default()
+        }
+    }
 }
 
 impl Flow {
