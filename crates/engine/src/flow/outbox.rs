@@ -34,7 +34,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Finds what was written after the checkpoint. Without one, nothing was.
+    /// Finds what was written after the checkpoint; without one, whatever the topic holds.
     pub(crate) fn open(log: Arc<dyn Log>, topic: &str, saved: Option<&OutboxState>) -> Result<Outbox, EngineError> {
         let partitions = partitions_of(&*log, topic);
         let mut expected = HashMap::new();
@@ -45,7 +45,7 @@ impl Outbox {
         }
         for partition in 0..partitions {
             let available = log.offsets(topic, partition)?;
-            let known = saved.map_or(available.end, |saved| saved.ends.get(&partition).copied().unwrap_or(0));
+            let known = saved.and_then(|saved| saved.ends.get(&partition)).copied().unwrap_or(available.start);
             let mut from = known.max(available.start);
             while from < available.end {
                 let fetched = log.fetch(topic, partition, from, FETCH_BYTES)?;

@@ -94,11 +94,13 @@ fn extremes_and_arrival() {
         chosen.as_string::<i32>().value(0).to_owned()
     };
     assert_eq!([Min, Max, FirstValue, LastValue].map(chosen), ["a", "😀", "한", "a"]);
-    let double: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN, 2.0]));
-    let of = |function, values: &ArrayRef| {
-        result(&call(function, false, DataType::Float64), values).as_primitive::<Float64Type>().value(0)
-    };
-    assert_eq!(of(Max, &double), 2.0, "a NaN is not greater");
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN, 2.0]));
+    let mut most = accumulator(&call(Max, false, DataType::Float64), Some(&DataType::Float64)).expect("MAX");
+    most.resize(1);
+    let input = Input { values: Some(&doubles), filter: None, rows: None, groups: &[0, 0, 0] };
+    most.update(input).expect("values");
+    let most = most.evaluate(&[0]).expect("a result");
+    assert_eq!(most.as_primitive::<Float64Type>().value(0), 2.0, "a NaN is not greater");
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![5, 3, 9]).with_timezone("UTC"));
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let least = result(&call(Min, false, time), &times);
