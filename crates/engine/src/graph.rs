@@ -23,6 +23,18 @@ pub struct Graph {
     pub nodes: Vec<Node>,
 }
 
+impl Graph {
+    /// Every topic that it reads or writes, once.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let topics = self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Source(source) => Some(source.topic.as_str()),
+            NodeKind::Sink(Sink::Topic { topic, .. }) => Some(topic.as_str()),
+            _ => None,
+        });
+        topics.collect::<std::collections::BTreeSet<_>>().into_iter()
+    }
+}
+
 #[derive(Debug)]
 pub struct Node {
     /// Stable over restarts and over edits elsewhere in the file, and unique: a checkpoint knows the node's state by it.
@@ -111,7 +123,7 @@ pub struct Watermark {
 }
 
 /// How rows are put into windows. Start and end are wall-clock times without a zone, `TIMESTAMP(3)`, as in Flink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Windows {
     pub time: WindowTime,
     pub shape: WindowShape,
@@ -152,7 +164,7 @@ pub enum WindowSource {
     /// Rows are put into windows here.
     Assigned(Windows),
     /// Rows come with their windows: a GROUP BY over rows that a windowed query gave.
-    Attached { start: ColumnId, end: ColumnId, zone: Option<Tz>, is_rowtime: bool },
+    Attached(AttachedWindow),
 }
 
 /// GROUP BY without a window: an updated row for each group that a batch touches. Without keys there is one group.
@@ -201,14 +213,19 @@ pub struct TopN {
     pub offset: u64,
     pub limit: u64,
     pub with_number: bool,
-    /// Rows of windows: given once, when the window closes. The columns are window_start and window_end.
+    /// Rows of windows: given once, when the window closes.
     pub window: Option<AttachedWindow>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The columns that say a row's window, and what is needed to know when it closes.
+#[derive(Debug, Clone, Copy)]
 pub struct AttachedWindow {
     pub start: ColumnId,
     pub end: ColumnId,
+    /// As in [`Windows`]: that of the windows' instants.
+    pub zone: Option<Tz>,
+    /// False for windows of the machine's time.
+    pub is_rowtime: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
