@@ -8,6 +8,7 @@ mod catalog;
 mod check;
 mod column;
 mod draft;
+pub mod explain;
 mod expression;
 mod from;
 mod insert;

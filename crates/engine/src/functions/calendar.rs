@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
 };
-use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime};
 use datafusion::common::{Result, exec_datafusion_err, internal_err};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ const INSTANT_MS_MAX: i64 = 253_402_300_799_999;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
+    Microsecond,
     Millisecond,
     Second,
     Minute,
@@ -47,6 +48,7 @@ pub(crate) enum Length {
 impl Unit {
     pub(crate) fn parse(word: &str) -> Option<Unit> {
         Some(match word.to_ascii_uppercase().trim_start_matches("SQL_TSI_") {
+            "MICROSECOND" => Unit::Microsecond,
             "MILLISECOND" => Unit::Millisecond,
             "SECOND" => Unit::Second,
             "MINUTE" => Unit::Minute,
@@ -65,14 +67,12 @@ impl Unit {
         })
     }
 
-    /// True for what can be read off a time.
-    pub(crate) fn is_part(self) -> bool {
-        true
-    }
-
     /// True for what a time can be cut to, and counted in.
     pub(crate) fn is_edge(self) -> bool {
-        !matches!(self, Unit::DayOfWeek | Unit::IsoDayOfWeek | Unit::DayOfYear | Unit::IsoYear | Unit::Epoch)
+        !matches!(
+            self,
+            Unit::Microsecond | Unit::DayOfWeek | Unit::IsoDayOfWeek | Unit::DayOfYear | Unit::IsoYear | Unit::Epoch
+        )
     }
 
     fn ms(self) -> Option<i64> {
@@ -120,6 +120,7 @@ fn local_ms(array: &ArrayRef) -> Result<Int64Array> {
 pub(crate) fn part(array: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
     let times = local_ms(array)?;
     let parts: Int64Array = match unit {
+        Unit::Microsecond => times.unary(|ms| ms.rem_euclid(SECOND_MS) * 1_000),
         Unit::Millisecond => times.unary(|ms| ms.rem_euclid(SECOND_MS)),
         Unit::Second => times.unary(|ms| ms.rem_euclid(MINUTE_MS) / SECOND_MS),
         Unit::Minute => times.unary(|ms| ms.rem_euclid(HOUR_MS) / MINUTE_MS),
@@ -187,12 +188,20 @@ pub(crate) fn add_ms(array: &ArrayRef, ms: i64) -> Result<ArrayRef> {
         }
         DataType::Timestamp(TimeUnit::Millisecond, zone) => {
             let times = array.as_primitive::<TimestampMillisecondType>();
-            Arc::new(times.unary::<_, TimestampMillisecondType>(|time| time.wrapping_add(ms)).with_timezone_opt(zone.clone()))
+            Arc::new(
+                times
+                    .unary::<_, TimestampMillisecondType>(|time| time.wrapping_add(ms))
+                    .with_timezone_opt(zone.clone()),
+            )
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let us = ms.checked_mul(1_000).ok_or_else(out_of_range)?;
             let times = array.as_primitive::<TimestampMicrosecondType>();
-            Arc::new(times.unary::<_, TimestampMicrosecondType>(|time| time.wrapping_add(us)).with_timezone_opt(zone.clone()))
+            Arc::new(
+                times
+                    .unary::<_, TimestampMicrosecondType>(|time| time.wrapping_add(us))
+                    .with_timezone_opt(zone.clone()),
+            )
         }
         other => return internal_err!("{other} is no time"),
     })
@@ -245,21 +254,19 @@ fn whole_months(from: i64, to: i64) -> i64 {
     }
     let (a, b) = (calendar(from), calendar(to));
     let months = i64::from(b.year() - a.year()) * 12 + i64::from(b.month()) - i64::from(a.month());
-    let rest = |time: NaiveDateTime| (time.day(), time.num_seconds_from_midnight(), time.nanosecond());
-    if rest(b) < rest(a) { months - 1 } else { months }
+    // a month is over when its last day is reached: from 01-31 to 02-28 it is one
+    if months_after(from, months) > to { months - 1 } else { months }
 }
 
 /// Epoch numbers as TIMESTAMP_LTZ(3).
 pub(crate) fn instants(epoch: &ArrayRef, ms_per_unit: i64) -> Result<TimestampMillisecondArray> {
     let epoch = cast(epoch, &DataType::Int64)?;
     let epoch = epoch.as_primitive::<Int64Type>();
-    let in_range = |value: i64| value.checked_mul(ms_per_unit).filter(|ms| (INSTANT_MS_MIN..=INSTANT_MS_MAX).contains(ms));
+    let in_range =
+        |value: i64| value.checked_mul(ms_per_unit).filter(|ms| (INSTANT_MS_MIN..=INSTANT_MS_MAX).contains(ms));
     let all_valid = epoch.iter().flatten().all(|value| in_range(value).is_some());
-    let instants: TimestampMillisecondArray = if all_valid {
-        epoch.unary(|value| value.wrapping_mul(ms_per_unit))
-    } else {
-        epoch.unary_opt(in_range)
-    };
+    let instants: TimestampMillisecondArray =
+        if all_valid { epoch.unary(|value| value.wrapping_mul(ms_per_unit)) } else { epoch.unary_opt(in_range) };
     Ok(instants.with_timezone(UTC))
 }
 
@@ -289,7 +296,7 @@ mod tests {
     fn months_stop_at_the_end() {
         assert_eq!(months_after(ms("2026-01-31 10:00:00"), 1), ms("2026-02-28 10:00:00"));
         assert_eq!(months_after(ms("2026-03-31 10:00:00"), -1), ms("2026-02-28 10:00:00"));
-        assert_eq!(whole_months(ms("2026-01-31 10:00:00"), ms("2026-02-28 10:00:00")), 0);
+        assert_eq!(whole_months(ms("2026-01-31 10:00:00"), ms("2026-02-28 10:00:00")), 1);
         assert_eq!(whole_months(ms("2026-02-28 10:00:00"), ms("2026-01-28 10:00:00")), -1);
     }
 

@@ -1,6 +1,6 @@
 //! GREATEST and LEAST.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::kernels::cmp::{gt, lt};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{is_null, or, prep_null_mask_filter};
@@ -14,7 +14,8 @@ pub(crate) fn extreme(arguments: &[ArrayRef], greatest: bool) -> Result<ArrayRef
     for next in rest {
         let better = if greatest { gt(next, &chosen)? } else { lt(next, &chosen)? };
         // a NULL wins for good
-        let next_wins = or(&is_null(next)?, &prep_null_mask_filter(&better))?;
+        let better = if better.null_count() > 0 { prep_null_mask_filter(&better) } else { better };
+        let next_wins = or(&is_null(next)?, &better)?;
         chosen = zip(&next_wins, next, &chosen)?;
     }
     Ok(chosen)

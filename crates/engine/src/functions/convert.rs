@@ -154,7 +154,7 @@ fn to_boolean(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
             for text in array.as_string::<i32>() {
                 result.push(match text {
                     None => None,
-                    Some(text) => match text.trim().to_ascii_lowercase().as_str() {
+                    Some(text) => match text.to_ascii_lowercase().as_str() {
                         "t" | "true" | "y" | "yes" | "1" => Some(true),
                         "f" | "false" | "n" | "no" | "0" => Some(false),
                         _ => conversion.failed(text)?,
@@ -163,12 +163,14 @@ fn to_boolean(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
             }
             BooleanArray::from(result)
         }
-        ArrowType::Decimal128(_, _) => {
-            BooleanArray::from_iter(array.as_primitive::<Decimal128Type>().iter().map(|value| value.map(|value| value != 0)))
-        }
+        ArrowType::Decimal128(_, _) => BooleanArray::from_iter(
+            array.as_primitive::<Decimal128Type>().iter().map(|value| value.map(|value| value != 0)),
+        ),
         ArrowType::Float32 | ArrowType::Float64 => {
             let values = cast(array, &ArrowType::Float64)?;
-            BooleanArray::from_iter(values.as_primitive::<Float64Type>().iter().map(|value| value.map(|value| value != 0.0)))
+            BooleanArray::from_iter(
+                values.as_primitive::<Float64Type>().iter().map(|value| value.map(|value| value != 0.0)),
+            )
         }
         _ => BooleanArray::from_iter(wide_integers(array)?.iter().map(|value| value.map(|value| value != 0))),
     };
@@ -178,10 +180,11 @@ fn to_boolean(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
 fn to_double(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
     match array.data_type() {
         ArrowType::Utf8 => {
-            let values = each::<_, Float64Type>(array, array.as_string::<i32>().iter(), |text| match parse_double(text) {
-                Some(value) => Ok(Some(value)),
-                None => conversion.failed(text),
-            })?;
+            let values =
+                each::<_, Float64Type>(array, array.as_string::<i32>().iter(), |text| match parse_double(text) {
+                    Some(value) => Ok(Some(value)),
+                    None => conversion.failed(text),
+                })?;
             Ok(Arc::new(values))
         }
         ArrowType::Decimal128(_, scale) => {
@@ -209,10 +212,11 @@ fn decimal_doubles(array: &ArrayRef, scale: i8) -> PrimitiveArray<Float64Type> {
 
 fn to_float(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
     if let ArrowType::Utf8 = array.data_type() {
-        let values = each::<_, Float32Type>(array, array.as_string::<i32>().iter(), |text| match text.trim().parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => conversion.failed(text),
-        })?;
+        let values =
+            each::<_, Float32Type>(array, array.as_string::<i32>().iter(), |text| match text.trim().parse() {
+                Ok(value) => Ok(Some(value)),
+                Err(_) => conversion.failed(text),
+            })?;
         return Ok(Arc::new(values));
     }
     if matches!(array.data_type(), ArrowType::Decimal128(..) | ArrowType::Boolean) {
@@ -243,12 +247,12 @@ fn to_decimal(array: &ArrayRef, conversion: &Conversion, precision: u32, scale: 
                 values.unary_opt(|value| Some((value + if value < 0 { -half } else { half }) / unit).filter(fits))
             }
         }
-        ArrowType::Utf8 => each(array, array.as_string::<i32>().iter(), |text| {
-            match parse_decimal_half_up(text.trim(), scale) {
+        ArrowType::Utf8 => {
+            each(array, array.as_string::<i32>().iter(), |text| match parse_decimal_half_up(text.trim(), scale) {
                 Some(value) => Ok(value.filter(fits)),
                 None => conversion.failed(text),
-            }
-        })?,
+            })?
+        }
         ArrowType::Float32 => each(array, array.as_primitive::<Float32Type>().iter(), |value| {
             match parse_decimal_half_up(&value.to_string(), scale) {
                 Some(value) => Ok(value.filter(fits)),
@@ -270,7 +274,59 @@ fn to_decimal(array: &ArrayRef, conversion: &Conversion, precision: u32, scale: 
     Ok(Arc::new(values.with_precision_and_scale(precision as u8, scale as i8)?))
 }
 
+/// `[1, 2, NULL]` and `(1, a, NULL)`.
+fn nested_text(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
+    let text_of = |from: &DataType, array: &ArrayRef| convert(array, &conversion.inner(from, &DataType::String));
+    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut out = String::new();
+    let item = |out: &mut String, items: &ArrayRef, index: usize, is_first: bool| {
+        let items = items.as_string::<i32>();
+        out.push_str(if is_first { "" } else { ", " });
+        out.push_str(if items.is_null(index) { "NULL" } else { items.value(index) });
+    };
+    match &conversion.from {
+        DataType::Array(element) => {
+            let list = array.as_list::<i32>();
+            let items = text_of(&element.data_type, list.values())?;
+            for row in 0..list.len() {
+                if list.is_null(row) {
+                    texts.append_null();
+                    continue;
+                }
+                out.clear();
+                let range = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
+                out.push('[');
+                range.clone().for_each(|index| item(&mut out, &items, index, index == range.start));
+                out.push(']');
+                texts.append_value(&out);
+            }
+        }
+        DataType::Row(fields) => {
+            let row = array.as_struct();
+            let columns = fields.iter().zip(row.columns());
+            let columns = columns.map(|(field, column)| text_of(&field.sql_type.data_type, column));
+            let columns = columns.collect::<Result<Vec<_>>>()?;
+            for index in 0..row.len() {
+                if row.is_null(index) {
+                    texts.append_null();
+                    continue;
+                }
+                out.clear();
+                out.push('(');
+                columns.iter().enumerate().for_each(|(at, column)| item(&mut out, column, index, at == 0));
+                out.push(')');
+                texts.append_value(&out);
+            }
+        }
+        other => return internal_err!("{other} is not nested"),
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
 fn to_text(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
+    if matches!(conversion.from, DataType::Array(_) | DataType::Row(_)) {
+        return nested_text(array, conversion);
+    }
     let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
     let mut text = String::new();
     let mut add = |value: Option<&dyn Fn(&mut String)>| match value {
@@ -401,10 +457,7 @@ fn to_timestamp(array: &ArrayRef, conversion: &Conversion, precision: u32, to_in
             })?;
             (values, false)
         }
-        ArrowType::Date32 => (
-            array.as_primitive::<Date32Type>().unary(|days| i64::from(days) * DAY_MS * 1_000),
-            false,
-        ),
+        ArrowType::Date32 => (array.as_primitive::<Date32Type>().unary(|days| i64::from(days) * DAY_MS * 1_000), false),
         _ => (micros(array)?, matches!(conversion.from, DataType::TimestampLtz(_))),
     };
     let (values, from_instant) = local;
@@ -421,7 +474,8 @@ fn to_timestamp(array: &ArrayRef, conversion: &Conversion, precision: u32, to_in
     let zone = to_instant.then_some(UTC);
     Ok(match precision {
         0..=3 => {
-            let values: TimestampMillisecondArray = moved.unary::<_, TimestampMillisecondType>(|us| us.div_euclid(1_000));
+            let values: TimestampMillisecondArray =
+                moved.unary::<_, TimestampMillisecondType>(|us| us.div_euclid(1_000));
             Arc::new(values.with_timezone_opt(zone))
         }
         _ => {

@@ -114,7 +114,11 @@ impl Pattern {
         if !rest.is_empty() {
             return None;
         }
-        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?.and_hms_milli_opt(hour, minute, second, ms)
+        // Java takes the 30th of February for its last day
+        let year = i32::try_from(year).ok()?;
+        let days = (28..=day.min(31)).rev().find(|day| NaiveDate::from_ymd_opt(year, month, *day).is_some());
+        let day = if (29..=31).contains(&day) { days? } else { day };
+        NaiveDate::from_ymd_opt(year, month, day)?.and_hms_milli_opt(hour, minute, second, ms)
     }
 }
 

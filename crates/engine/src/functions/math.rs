@@ -139,7 +139,15 @@ mod tests {
 
     #[test]
     fn doubles_round_by_their_text() {
-        let cases = [(2.5, 0, 3.0), (-2.5, 0, -3.0), (1.005, 2, 1.01), (0.15, 1, 0.2), (1234.5, -2, 1200.0), (0.04, 1, 0.0), (9.99, 1, 10.0)];
+        let cases = [
+            (2.5, 0, 3.0),
+            (-2.5, 0, -3.0),
+            (1.005, 2, 1.01),
+            (0.15, 1, 0.2),
+            (1234.5, -2, 1200.0),
+            (0.04, 1, 0.0),
+            (9.99, 1, 10.0),
+        ];
         for (value, digits, expected) in cases {
             assert_eq!(rounded_text(value, digits, Rounding::HalfUp), Some(expected), "ROUND({value}, {digits})");
         }

@@ -21,7 +21,12 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
         // Rust also reads inf, nan and infinity, which Java does not
-        _ if text.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E' | b'd' | b'D' | b'f' | b'F')) => None,
+        _ if text
+            .bytes()
+            .any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E' | b'd' | b'D' | b'f' | b'F')) =>
+        {
+            None
+        }
         _ => text.trim_end_matches(['d', 'D', 'f', 'F']).parse().ok(),
     }
 }
@@ -65,7 +70,9 @@ pub(crate) fn parse_decimal_half_up(text: &str, scale: u32) -> Option<Option<i12
 
 /// As Java's Double.toString.
 pub(crate) fn double_text(value: f64) -> String {
-    java_text(value.is_nan(), value.is_infinite(), value.is_sign_negative(), value.abs(), || format!("{:e}", value.abs()))
+    java_text(value.is_nan(), value.is_infinite(), value.is_sign_negative(), value.abs(), || {
+        format!("{:e}", value.abs())
+    })
 }
 
 /// As Java's Float.toString.
@@ -93,7 +100,8 @@ fn java_text(nan: bool, infinite: bool, negative: bool, magnitude: f64, shortest
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     if (-3..7).contains(&exponent) {
         let point = usize::try_from(exponent + 1).unwrap_or(0);
-        let whole = if exponent < 0 { "0".to_owned() } else { format!("{:0<point$}", &digits[..digits.len().min(point)]) };
+        let whole =
+            if exponent < 0 { "0".to_owned() } else { format!("{:0<point$}", &digits[..digits.len().min(point)]) };
         let fraction = if exponent < 0 {
             format!("{}{digits}", "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0)))
         } else {

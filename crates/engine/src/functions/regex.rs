@@ -36,14 +36,11 @@ impl Pattern {
         Ok(Arc::new(found.finish()))
     }
 
-    /// Every match replaced; `$1` is a group.
+    /// Every match replaced. The replacement is taken as it is: `$1` in it is no group, as in Flink.
     pub(crate) fn replace(&self, array: &ArrayRef, replacement: &str) -> Result<ArrayRef> {
         let mut replaced = StringBuilder::with_capacity(array.len(), array.len() * 16);
-        // Java reads $1x as group 1 and x
-        let groups = regex::Regex::new("[$]([0-9])").map(|digits| digits.replace_all(replacement, "$${$1}").into_owned());
-        let replacement = groups.unwrap_or_else(|_| replacement.to_owned());
         for text in array.as_string::<i32>() {
-            replaced.append_option(text.map(|text| self.0.replace_all(text, replacement.as_str())));
+            replaced.append_option(text.map(|text| self.0.replace_all(text, regex::NoExpand(replacement))));
         }
         Ok(Arc::new(replaced.finish()))
     }
@@ -66,7 +63,8 @@ mod tests {
 
     #[test]
     fn first_match_and_its_groups() {
-        let urls: ArrayRef = Arc::new(StringArray::from(vec![Some("https://a.b/?x=1&channel_id=apple"), Some("none"), None]));
+        let urls: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("https://a.b/?x=1&channel_id=apple"), Some("none"), None]));
         let pattern = Pattern::parse("(&|^)channel_id=([^&]*)").expect("a pattern");
         assert_eq!(texts(&pattern.extract(&urls, 2).expect("computed")), [Some("apple"), None, None]);
         assert_eq!(texts(&pattern.extract(&urls, 0).expect("computed")), [Some("&channel_id=apple"), None, None]);
@@ -75,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn replaced_with_groups() {
-        let input: ArrayRef = Arc::new(StringArray::from(vec!["KRW-BTC"]));
-        let pattern = Pattern::parse("(\\w+)-(\\w+)").expect("a pattern");
-        assert_eq!(texts(&pattern.replace(&input, "$2/$1x").expect("computed")), [Some("BTC/KRWx")]);
+    fn replaced_literally() {
+        let input: ArrayRef = Arc::new(StringArray::from(vec!["a1b22"]));
+        let pattern = Pattern::parse("\\d+").expect("a pattern");
+        assert_eq!(texts(&pattern.replace(&input, "<$1>").expect("computed")), [Some("a<$1>b<$1>")]);
     }
 }

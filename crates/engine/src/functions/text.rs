@@ -200,7 +200,7 @@ pub(crate) fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let mut result = StringBuilder::with_capacity(texts.len(), texts.values().len());
     for ((text, from), to) in texts.iter().zip(from).zip(to) {
         match (text, from, to) {
-            (Some(text), Some(from), Some(to)) if !from.is_empty() && text.contains(from) => {
+            (Some(text), Some(from), Some(to)) if text.contains(from) => {
                 result.append_value(text.replace(from, to));
             }
             (Some(text), Some(_), Some(_)) => result.append_value(text),
@@ -212,14 +212,32 @@ pub(crate) fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// Where the second stands in the first, from 1; 0 if it does not.
 pub(crate) fn position(texts: &ArrayRef, parts: &ArrayRef) -> Result<ArrayRef> {
-    let found = |text: &str, part: &str| text.find(part).map_or(0, |at| count_chars(&text[..at]) as i32 + 1);
-    let positions = strings(texts).iter().zip(strings(parts)).map(|(text, part)| Some(found(text?, part?)));
+    let positions = strings(texts).iter().zip(strings(parts)).map(|(text, part)| Some(found_from(text?, part?, 1)));
     Ok(Arc::new(positions.collect::<Int32Array>()))
+}
+
+/// The same, of what stands at a position or behind it.
+pub(crate) fn locate(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let (parts, texts, from) =
+        (strings(&arguments[0]), strings(&arguments[1]), arguments[2].as_primitive::<Int64Type>());
+    let rows = texts.iter().zip(parts).zip(from.iter());
+    let positions = rows.map(|((text, part), from)| Some(found_from(text?, part?, from?)));
+    Ok(Arc::new(positions.collect::<Int32Array>()))
+}
+
+fn found_from(text: &str, part: &str, from: i64) -> i32 {
+    let Some(skipped) = from.checked_sub(1).and_then(|skipped| usize::try_from(skipped).ok()) else { return 0 };
+    if skipped > count_chars(text) {
+        return 0;
+    }
+    let start = char_start(text, skipped);
+    text[start..].find(part).map_or(0, |at| count_chars(&text[..start + at]) as i32 + 1)
 }
 
 /// To exactly so many characters; NULL if the length is negative or the filling is empty.
 pub(crate) fn pad(arguments: &[ArrayRef], on_left: bool) -> Result<ArrayRef> {
-    let (texts, lengths, fills) = (strings(&arguments[0]), arguments[1].as_primitive::<Int64Type>(), strings(&arguments[2]));
+    let (texts, lengths, fills) =
+        (strings(&arguments[0]), arguments[1].as_primitive::<Int64Type>(), strings(&arguments[2]));
     let mut result = StringBuilder::new();
     for ((text, length), fill) in texts.iter().zip(lengths.iter()).zip(fills) {
         let (Some(text), Some(length), Some(fill)) = (text, length, fill) else {
@@ -248,7 +266,8 @@ pub(crate) fn pad(arguments: &[ArrayRef], on_left: bool) -> Result<ArrayRef> {
 
 /// The second text over the first, from a position on, in place of as many characters as it has or as are given.
 pub(crate) fn overlay(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let (texts, overs, starts) = (strings(&arguments[0]), strings(&arguments[1]), arguments[2].as_primitive::<Int64Type>());
+    let (texts, overs, starts) =
+        (strings(&arguments[0]), strings(&arguments[1]), arguments[2].as_primitive::<Int64Type>());
     let lengths = arguments.get(3).map(|lengths| lengths.as_primitive::<Int64Type>());
     let mut result = StringBuilder::new();
     for (row, ((text, over), start)) in texts.iter().zip(overs).zip(starts.iter()).enumerate() {
@@ -282,11 +301,41 @@ pub(crate) fn split_index(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         }
         let index = usize::try_from(indices.value(row)).ok()?;
         match separators.value(row) {
-            // Java splits at white space then
-            "" => text.split_whitespace().nth(index),
+            "" => (index == 0).then_some(text),
             separator => text.split(separator).nth(index),
         }
     }))
+}
+
+/// Each character of the second text becomes the one at its place in the third; without one there it goes.
+pub(crate) fn translate(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let (texts, from, to) = (strings(&arguments[0]), strings(&arguments[1]), strings(&arguments[2]));
+    let mut result = StringBuilder::with_capacity(texts.len(), texts.values().len());
+    for ((text, from), to) in texts.iter().zip(from).zip(to) {
+        let (Some(text), Some(from), Some(to)) = (text, from, to) else {
+            result.append_null();
+            continue;
+        };
+        let change = |c: char| match from.chars().position(|known| known == c) {
+            Some(at) => to.chars().nth(at),
+            None => Some(c),
+        };
+        result.append_value(text.chars().filter_map(change).collect::<String>());
+    }
+    Ok(Arc::new(result.finish()))
+}
+
+/// The character of a number; of its lowest byte, as in Flink.
+pub(crate) fn chr(numbers: &ArrayRef) -> Result<ArrayRef> {
+    let one = |number: i64| if number < 0 { String::new() } else { char::from((number % 256) as u8).to_string() };
+    let numbers = numbers.as_primitive::<Int64Type>();
+    Ok(Arc::new(numbers.iter().map(|number| number.map(one)).collect::<StringArray>()))
+}
+
+pub(crate) fn starts_or_ends(arguments: &[ArrayRef], ends: bool) -> Result<ArrayRef> {
+    let is_so = |text: &str, part: &str| if ends { text.ends_with(part) } else { text.starts_with(part) };
+    let rows = strings(&arguments[0]).iter().zip(strings(&arguments[1]));
+    Ok(Arc::new(rows.map(|(text, part)| Some(is_so(text?, part?))).collect::<arrow::array::BooleanArray>()))
 }
 
 /// NULL if one of them is.
@@ -367,6 +416,10 @@ mod tests {
         check(trim(&[t(&[Some("xxaxx")]), t(&[Some("x")])], Side::Right), Some("xxa"));
         check(split_index(&[t(&[Some("a/b/c")]), t(&[Some("/")]), n(1)]), Some("b"));
         check(split_index(&[t(&[Some("a/b/c")]), t(&[Some("/")]), n(3)]), None);
+        check(split_index(&[t(&[Some("a b")]), t(&[Some("")]), n(0)]), Some("a b"));
+        check(replace(&[t(&[Some("aaa")]), t(&[Some("aa")]), t(&[Some("b")])]), Some("ba"));
+        check(replace(&[t(&[Some("abc")]), t(&[Some("")]), t(&[Some("x")])]), Some("xaxbxcx"));
+        assert_eq!([found_from("가나가", "가", 2), found_from("abc", "", 1), found_from("abc", "c", 9)], [3, 1, 0]);
     }
 
     #[test]

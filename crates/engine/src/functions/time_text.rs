@@ -29,10 +29,10 @@ fn two_digits(text: &str) -> Option<u32> {
     ((1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// `2026-07-30 09:00:00.123456`, with fewer digits, or without the time. Microseconds since 1970, what is finer is cut.
+/// `2026-07-30 09:00:00.123456`, with fewer digits, or without the time; no T between, no zone. Microseconds since 1970, what is finer is cut.
 pub(crate) fn parse_timestamp_us(text: &str) -> Option<i64> {
     let text = text.trim();
-    let (date, time) = match text.split_once([' ', 'T']) {
+    let (date, time) = match text.split_once(' ') {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
@@ -96,7 +96,8 @@ mod tests {
         assert_eq!(parse_date("1970-02-30"), None);
         assert_eq!(parse_date("abc"), None);
         assert_eq!(parse_timestamp_us("1970-01-01 00:00:01.5"), Some(1_500_000));
-        assert_eq!(parse_timestamp_us("1970-01-01T00:00:01.1234567"), Some(1_123_456));
+        assert_eq!(parse_timestamp_us("1970-01-01 00:00:01.1234567"), Some(1_123_456));
+        assert_eq!(parse_timestamp_us("1970-01-01T00:00:01"), None);
         assert_eq!(parse_timestamp_us("1970-01-02"), Some(86_400_000_000));
         assert_eq!(parse_timestamp_us("1970-01-01 25:00:00"), None);
     }

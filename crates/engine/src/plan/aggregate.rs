@@ -18,15 +18,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Aggregates that Flink has and the engine has not.
-const FLINK_ONLY: &[&str] = &[
-    "APPROX_COUNT_DISTINCT",
-    "ARRAY_AGG",
-    "COLLECT",
-    "CUME_DIST",
-    "JSON_ARRAYAGG",
-    "JSON_OBJECTAGG",
-    "PERCENTILE",
-];
+const FLINK_ONLY: &[&str] =
+    &["APPROX_COUNT_DISTINCT", "ARRAY_AGG", "COLLECT", "CUME_DIST", "JSON_ARRAYAGG", "JSON_OBJECTAGG", "PERCENTILE"];
 
 /// True for the name of an aggregate, in capitals.
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -169,11 +162,10 @@ impl Grouping<'_> {
                 (None, None)
             }
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => (Some(expr), None),
-            [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)), FunctionArg::Unnamed(FunctionArgExpr::Expr(separator))]
-                if name == "LISTAGG" =>
-            {
-                (Some(expr), Some(separator))
-            }
+            [
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(separator)),
+            ] if name == "LISTAGG" => (Some(expr), Some(separator)),
             other => {
                 return Err(Mistake::new(span, format!("{name} takes one argument, and this has {}", other.len())));
             }
@@ -189,7 +181,8 @@ impl Grouping<'_> {
             return Ok((call, false));
         };
         if let Some(inner) = first_call(written) {
-            return Err(Mistake::new(inner, "an aggregate cannot stand inside another one").hint("aggregate in a subquery first"));
+            return Err(Mistake::new(inner, "an aggregate cannot stand inside another one")
+                .hint("aggregate in a subquery first"));
         }
         let bound = self.binder().value(written)?;
         if bound.is_null {
@@ -209,8 +202,7 @@ impl Grouping<'_> {
         let argument = if is_rows { None } else { Some(self.input_of(&bound, "argument")) };
         let data_type = super::expression::physical_type(&output);
         // the smallest, the largest and the first of different values are those of all
-        let is_distinct = is_distinct
-            && !matches!(function, AggregateFunction::Min | AggregateFunction::Max);
+        let is_distinct = is_distinct && !matches!(function, AggregateFunction::Min | AggregateFunction::Max);
         Ok((AggregateCall { function, argument, filter, is_distinct, data_type }, nullable))
     }
 
@@ -343,7 +335,12 @@ impl<'a> Planner<'a> {
             }
         }
         let having = having.map(|having| {
-            let mut binder = Binder { scope: &relation.scope, session: context.session, aggregates: Some(&mut grouping), statement: context.statement };
+            let mut binder = Binder {
+                scope: &relation.scope,
+                session: context.session,
+                aggregates: Some(&mut grouping),
+                statement: context.statement,
+            };
             binder.condition(having, "HAVING")
         });
         let having = match having {
@@ -377,8 +374,10 @@ impl<'a> Planner<'a> {
     /// All different rows: grouped by all columns.
     pub(super) fn distinct(&mut self, id: DraftId, context: &Context<'a>, span: Span) -> Planned<DraftId> {
         let columns = self.drafts[id].columns.clone();
-        let all: Vec<Bound> = columns.iter().enumerate().map(|(index, column)| Bound::of_column(column, index)).collect();
-        if let Some(column) = columns.iter().find(|column| column.time == Some(super::column::TimeAttribute::Proctime)) {
+        let all: Vec<Bound> =
+            columns.iter().enumerate().map(|(index, column)| Bound::of_column(column, index)).collect();
+        if let Some(column) = columns.iter().find(|column| column.time == Some(super::column::TimeAttribute::Proctime))
+        {
             let message = format!("DISTINCT over {}, which is PROCTIME() and has no value", quoted(&column.name));
             return self.tell(Mistake::new(span, message));
         }
@@ -447,7 +446,8 @@ impl<'a> Planner<'a> {
                     wanted.sort_unstable();
                     if keys != wanted {
                         let problem = flink_only("SESSION whose PARTITION BY is not the GROUP BY", span);
-                        return self.tell(problem.hint("write the same columns in both, besides window_start and window_end"));
+                        return self
+                            .tell(problem.hint("write the same columns in both, besides window_start and window_end"));
                     }
                 }
                 parts.key_positions.iter_mut().for_each(|key| *key = positions[*key]);
@@ -573,8 +573,7 @@ fn grouped_item(
         }
         Item::Expr(expr, name) => {
             let span = place(expr, context.statement);
-            let mut binder =
-                Binder { scope, session: context.session, aggregates: Some(grouping), statement: span };
+            let mut binder = Binder { scope, session: context.session, aggregates: Some(grouping), statement: span };
             named(binder.bind(expr)?, name)
         }
     }

@@ -41,7 +41,11 @@ pub(super) struct Windowed {
 pub(super) enum DraftKind {
     Source(Box<SourceDraft>),
     Calc(Vec<Step>),
-    Unnest { array: usize, with_ordinality: bool, keeps_empty: bool },
+    Unnest {
+        array: usize,
+        with_ordinality: bool,
+        keeps_empty: bool,
+    },
     /// SESSION also says whose sessions: the columns of its PARTITION BY.
     AssignWindows(Windows, Vec<usize>),
     WindowAggregate(WindowAggregate),
@@ -106,12 +110,7 @@ impl Drafts {
     }
 
     /// Computes new columns of the old ones.
-    pub(super) fn project(
-        &mut self,
-        id: DraftId,
-        name: &str,
-        items: Vec<(Arc<dyn PhysicalExpr>, Column)>,
-    ) -> DraftId {
+    pub(super) fn project(&mut self, id: DraftId, name: &str, items: Vec<(Arc<dyn PhysicalExpr>, Column)>) -> DraftId {
         let id = self.calc_on(id, name);
         let draft = &mut self.0[id];
         draft.columns = items.iter().map(|(_, column)| column.clone()).collect();

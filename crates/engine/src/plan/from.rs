@@ -54,7 +54,8 @@ impl<'a> Planner<'a> {
                 JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) if is_true(constraint) => true,
                 _ => {
                     let problem = flink_only("UNNEST with another condition than ON TRUE", span);
-                    return self.tell(problem.hint("write CROSS JOIN UNNEST(…), or LEFT JOIN UNNEST(…) ON TRUE, and WHERE"));
+                    return self
+                        .tell(problem.hint("write CROSS JOIN UNNEST(…), or LEFT JOIN UNNEST(…) ON TRUE, and WHERE"));
                 }
             };
             relation = self.unnest(relation, &join.relation, keeps_empty, context)?;
@@ -83,13 +84,19 @@ impl<'a> Planner<'a> {
                 self.table_with_joins(table_with_joins, context)
             }
             TableFactor::UNNEST { .. } => self.tell(
-                flink_only("UNNEST without a table before it", span).hint("write FROM t CROSS JOIN UNNEST(t.a) AS u (x)"),
+                flink_only("UNNEST without a table before it", span)
+                    .hint("write FROM t CROSS JOIN UNNEST(t.a) AS u (x)"),
             ),
             _ => self.tell(flink_only("this kind of table", span)),
         }
     }
 
-    fn named_table(&mut self, name: &'a ObjectName, context: &Context<'a>, span: Span) -> Planned<super::draft::DraftId> {
+    fn named_table(
+        &mut self,
+        name: &'a ObjectName,
+        context: &Context<'a>,
+        span: Span,
+    ) -> Planned<super::draft::DraftId> {
         let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
         match parts.as_slice() {
             [one] => {
@@ -157,7 +164,8 @@ impl<'a> Planner<'a> {
         let bound = Binder::new(&relation.scope, context.session, context.statement).value(written);
         let bound = self.keep(bound)?;
         let DataType::Array(element) = bound.data_type.clone() else {
-            let message = format!("UNNEST takes an ARRAY, and this is {}", super::expression::describe(&bound.data_type));
+            let message =
+                format!("UNNEST takes an ARRAY, and this is {}", super::expression::describe(&bound.data_type));
             return self.tell(Mistake::new(span, message));
         };
         let Relation { mut id, mut scope } = relation;
@@ -174,10 +182,9 @@ impl<'a> Planner<'a> {
             }
         };
         let mut elements: Vec<Column> = match &element.data_type {
-            DataType::Row(fields) => fields
-                .iter()
-                .map(|field| Column::new(&field.name, field.sql_type.data_type.clone(), true))
-                .collect(),
+            DataType::Row(fields) => {
+                fields.iter().map(|field| Column::new(&field.name, field.sql_type.data_type.clone(), true)).collect()
+            }
             data_type => vec![Column::new("EXPR$0", data_type.clone(), true)],
         };
         if *with_ordinality {

@@ -55,7 +55,8 @@ impl<'a> Planner<'a> {
             let updates = target.inputs.iter().any(|id| self.drafts[*id].changes != Changes::Append);
             if updates {
                 let message = format!("a second INSERT INTO {} beside an updating query", table.path);
-                return self.tell(Mistake::new(target.span, message).hint("one of them would delete what the other wrote"));
+                return self
+                    .tell(Mistake::new(target.span, message).hint("one of them would delete what the other wrote"));
             }
             let columns: Vec<Column> =
                 self.drafts[input].columns.iter().map(|column| Column { time: None, ..column.clone() }).collect();
@@ -73,7 +74,8 @@ impl<'a> Planner<'a> {
         let (sink, schema) = self.keep(sink)?;
         let changes = self.drafts[input].changes.clone();
         let kind = DraftKind::Sink(Box::new(sink), schema);
-        let draft = Draft { name, kind, inputs: vec![input], columns: Vec::new(), changes, windowed: None, is_shared: false };
+        let draft =
+            Draft { name, kind, inputs: vec![input], columns: Vec::new(), changes, windowed: None, is_shared: false };
         Ok(self.drafts.push(draft))
     }
 
@@ -133,8 +135,12 @@ impl<'a> Planner<'a> {
         let is_null = given.is_null;
         if !is_null && !converts(&given.data_type, &wanted.sql_type.data_type) {
             let (from, to) = (describe(&given.data_type), describe(&wanted.sql_type.data_type));
-            let message =
-                format!("column {} of the query is {from}, but {} of {} is {to}", position + 1, quoted(&wanted.name), job.sink);
+            let message = format!(
+                "column {} of the query is {from}, but {} of {} is {to}",
+                position + 1,
+                quoted(&wanted.name),
+                job.sink
+            );
             return self.tell(Mistake::new(span, message).hint(format!("write CAST(… AS {to})")));
         }
         let bound = if is_null { super::expression::null() } else { bound };
@@ -146,12 +152,20 @@ impl<'a> Planner<'a> {
     fn check_changes(&mut self, id: DraftId, table: &Table, span: Span) -> Planned<()> {
         let Changes::Updating { key } = &self.drafts[id].changes else { return Ok(()) };
         if let Connector::Kafka(_) = table.connector() {
-            let message = format!("the query updates rows that it gave before, and topic table {} takes inserts only", table.path.table);
-            return self.tell(Mistake::new(span, message).hint("group by window_start and window_end, or write into a lake table with a PRIMARY KEY"));
+            let message = format!(
+                "the query updates rows that it gave before, and topic table {} takes inserts only",
+                table.path.table
+            );
+            return self.tell(
+                Mistake::new(span, message)
+                    .hint("group by window_start and window_end, or write into a lake table with a PRIMARY KEY"),
+            );
         }
         if table.primary_key.is_empty() {
             let message = format!("the query updates rows that it gave before, and {} has no PRIMARY KEY", table.path);
-            return self.tell(Mistake::new(span, message).hint("declare PRIMARY KEY (…) NOT ENFORCED with the query's key, or group by window_start and window_end"));
+            return self.tell(Mistake::new(span, message).hint(
+                "declare PRIMARY KEY (…) NOT ENFORCED with the query's key, or group by window_start and window_end",
+            ));
         }
         let columns = &self.drafts[id].columns;
         let is_key = |index: &usize| table.primary_key.contains(&columns[*index].name);
@@ -169,7 +183,10 @@ impl<'a> Planner<'a> {
             }
             None => {
                 let message = "the query updates rows and does not write all columns of its key";
-                self.tell(Mistake::new(span, message).hint("put the columns of GROUP BY, or of PARTITION BY and the number, into the SELECT list"))
+                self.tell(
+                    Mistake::new(span, message)
+                        .hint("put the columns of GROUP BY, or of PARTITION BY and the number, into the SELECT list"),
+                )
             }
         }
     }
@@ -179,9 +196,10 @@ impl<'a> Planner<'a> {
 fn item_span(job: &Job, position: usize) -> Span {
     use datafusion::sql::sqlparser::ast::{SelectItem, SetExpr};
     let SetExpr::Select(select) = job.query.body.as_ref() else { return job.span };
-    let plain = select.projection.iter().all(|item| {
-        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
-    });
+    let plain = select
+        .projection
+        .iter()
+        .all(|item| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }));
     match select.projection.get(position) {
         Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) if plain => {
             super::expression::place(expr, job.span)
@@ -218,12 +236,28 @@ fn sink_of(table: &Table, span: Span) -> Result<(Sink, SchemaRef), Mistake> {
             let mut fields = Vec::new();
             for declared in table.writable_columns() {
                 if let hoga_sql::ColumnKind::Metadata { key, .. } = &declared.kind {
-                    let problem = Mistake::new(declared.span, format!("writing the metadata '{key}' of a record runs on Flink only"));
+                    let problem = Mistake::new(
+                        declared.span,
+                        format!("writing the metadata '{key}' of a record runs on Flink only"),
+                    );
                     return Err(problem.hint("declare the column VIRTUAL: then it is only read"));
                 }
                 fields.push(field_of(&declared.name, &declared.kind, declared.span)?);
             }
-            Ok((Sink::Topic { topic: kafka.topic.clone(), key: Vec::new() }, schema_from(fields)))
+            let schema = schema_from(fields);
+            let mut key = Vec::new();
+            for name in &kafka.key_fields {
+                let Ok(index) = schema.index_of(name) else {
+                    let message = format!("'key.fields' names {}, which is no column of {}", quoted(name), table.path);
+                    return Err(Mistake::new(table.span, message));
+                };
+                if *schema.field(index).data_type() != arrow::datatypes::DataType::Utf8 {
+                    let message = format!("a raw key is a STRING here, and {} is not", quoted(name));
+                    return Err(Mistake::new(table.span, message));
+                }
+                key.push(index);
+            }
+            Ok((Sink::Topic { topic: kafka.topic.clone(), key }, schema))
         }
     }
 }
@@ -245,7 +279,9 @@ fn converts(from: &DataType, to: &DataType) -> bool {
         (from, DataType::Decimal { .. } | DataType::Double) => is_numeric(from),
         (DataType::Float, DataType::Float) => true,
         (from, DataType::Float) => rank(from).is_some() || matches!(from, DataType::Decimal { .. }),
-        (DataType::Timestamp(_) | DataType::TimestampLtz(_), DataType::Timestamp(_) | DataType::TimestampLtz(_)) => true,
+        (DataType::Timestamp(_) | DataType::TimestampLtz(_), DataType::Timestamp(_) | DataType::TimestampLtz(_)) => {
+            true
+        }
         (DataType::Array(from), DataType::Array(to)) => converts(&from.data_type, &to.data_type),
         (DataType::Row(from), DataType::Row(to)) => {
             from.len() == to.len()

@@ -274,7 +274,8 @@ fn only_columns(
     if positions.iter().copied().eq(0..below.schema.fields().len()) {
         return Ok(input.node);
     }
-    let items = positions.iter().map(|position| super::expression::column(below.schema.field(*position).name(), *position));
+    let items =
+        positions.iter().map(|position| super::expression::column(below.schema.field(*position).name(), *position));
     let columns: Vec<Column> = wanted.iter().map(|column| draft.columns[*column].clone()).collect();
     let operator = Operator::Project { expressions: items.collect(), schema: schema_of(&columns) };
     let kept: Vec<usize> = (0..columns.len()).collect();
@@ -316,11 +317,7 @@ fn lower_calls(
 }
 
 /// Operators over the lowered input, and where the last step's columns are. No operators: the input's rows as they are.
-fn lower_steps(
-    steps: &[Step],
-    needed: &Needed,
-    below: &Lowered,
-) -> Result<(Vec<Operator>, Vec<Option<usize>>)> {
+fn lower_steps(steps: &[Step], needed: &Needed, below: &Lowered) -> Result<(Vec<Operator>, Vec<Option<usize>>)> {
     let wanted = wanted_of_steps(steps, needed);
     let mut map = below.map.clone();
     let mut operators = Vec::new();

@@ -61,7 +61,8 @@ impl<'a> Context<'a> {
     pub(super) fn of_settings(settings: &Settings, prefix: String, statement: Span) -> Result<Context<'a>, Mistake> {
         let zone_name = settings.local_time_zone().unwrap_or(crate::types::UTC).to_owned();
         // Java also writes offsets as GMT+09:00
-        let written = zone_name.strip_prefix("GMT").filter(|offset| offset.starts_with(['+', '-'])).unwrap_or(&zone_name);
+        let written =
+            zone_name.strip_prefix("GMT").filter(|offset| offset.starts_with(['+', '-'])).unwrap_or(&zone_name);
         let zone = written.parse().map_err(|_| {
             Mistake::new(statement, format!("'table.local-time-zone' = '{zone_name}' is not a time zone"))
                 .hint("write a name such as Asia/Seoul, or UTC")
@@ -181,19 +182,21 @@ impl<'a> Planner<'a> {
             let message = format!("{} names for {} columns", names.len(), columns.len());
             return self.tell(Mistake::new(span, message));
         }
-        let items = columns.iter().zip(names).enumerate().map(|(index, (found, name))| {
-            (column(name, index), Column { name: name.clone(), ..found.clone() })
-        });
+        let items = columns
+            .iter()
+            .zip(names)
+            .enumerate()
+            .map(|(index, (found, name))| (column(name, index), Column { name: name.clone(), ..found.clone() }));
         let items = items.collect();
         Ok(self.drafts.project(id, &context.name("calc"), items))
     }
 
     /// The draft's columns under one table's name.
     pub(super) fn relation(&self, id: DraftId, qualifier: Option<&str>) -> Relation {
-        let columns = self.drafts[id].columns.iter().map(|column| ScopeColumn {
-            qualifier: qualifier.map(str::to_owned),
-            column: column.clone(),
-        });
+        let columns = self.drafts[id]
+            .columns
+            .iter()
+            .map(|column| ScopeColumn { qualifier: qualifier.map(str::to_owned), column: column.clone() });
         Relation { id, scope: Scope { columns: columns.collect() } }
     }
 

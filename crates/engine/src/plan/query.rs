@@ -32,7 +32,9 @@ impl<'a> Planner<'a> {
         }
         if query.limit_clause.is_some() || query.fetch.is_some() {
             let problem = flink_only("LIMIT", context.statement);
-            told |= self.tell::<()>(problem.hint("the first rows of each key: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)")).is_err();
+            told |= self
+                .tell::<()>(problem.hint("the first rows of each key: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)"))
+                .is_err();
         }
         let planned = self.body(&query.body, &context)?;
         if told { Err(Told) } else { Ok(planned) }
@@ -52,7 +54,8 @@ impl<'a> Planner<'a> {
                 // what else is wrong in them is told too
                 let _ = (self.body(left, context), self.body(right, context));
                 let problem = match op {
-                    SetOperator::Union => flink_only("UNION without ALL", span).hint("UNION ALL keeps all rows, SELECT DISTINCT removes what came twice"),
+                    SetOperator::Union => flink_only("UNION without ALL", span)
+                        .hint("UNION ALL keeps all rows, SELECT DISTINCT removes what came twice"),
                     other => flink_only(&other.to_string(), span),
                 };
                 self.tell(problem)
@@ -63,7 +66,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Rows of both, in the types that both have in common; named as the first names them.
-    pub(super) fn union(&mut self, left: DraftId, right: DraftId, span: Span, context: &Context<'a>) -> Planned<DraftId> {
+    pub(super) fn union(
+        &mut self,
+        left: DraftId,
+        right: DraftId,
+        span: Span,
+        context: &Context<'a>,
+    ) -> Planned<DraftId> {
         let (l, r) = (self.drafts[left].columns.clone(), self.drafts[right].columns.clone());
         if l.len() != r.len() {
             let message = format!("UNION ALL of {} columns and {}", l.len(), r.len());
@@ -91,7 +100,15 @@ impl<'a> Planner<'a> {
             if flat { inputs.extend(self.drafts[id].inputs.clone()) } else { inputs.push(id) }
         }
         let name = context.name("union");
-        Ok(self.drafts.push(Draft { name, kind: DraftKind::Union, inputs, columns, changes, windowed: None, is_shared: false }))
+        Ok(self.drafts.push(Draft {
+            name,
+            kind: DraftKind::Union,
+            inputs,
+            columns,
+            changes,
+            windowed: None,
+            is_shared: false,
+        }))
     }
 
     fn in_types(&mut self, id: DraftId, columns: &[Column], span: Span, context: &Context<'a>) -> Planned<DraftId> {
@@ -101,7 +118,8 @@ impl<'a> Planner<'a> {
         }
         let mut items = Vec::new();
         for (index, (given, wanted)) in given.iter().zip(columns).enumerate() {
-            let bound = Bound { time: None, ..Bound::new(column(&given.name, index), given.data_type.clone(), given.nullable) };
+            let bound =
+                Bound { time: None, ..Bound::new(column(&given.name, index), given.data_type.clone(), given.nullable) };
             let bound = cast(bound, &wanted.data_type, context.session, span);
             let bound = self.keep(bound)?;
             let column = Column { data_type: wanted.data_type.clone(), ..given.clone() };

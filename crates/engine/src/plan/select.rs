@@ -10,7 +10,6 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
     WildcardAdditionalOptions,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
 use hoga_sql::{DataType, Mistake, did_you_mean, quoted};
 use std::sync::Arc;
 
@@ -59,12 +58,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn project_items(
-        &mut self,
-        relation: Relation,
-        items: &[Item<'a>],
-        context: &Context<'a>,
-    ) -> Planned<DraftId> {
+    fn project_items(&mut self, relation: Relation, items: &[Item<'a>], context: &Context<'a>) -> Planned<DraftId> {
         let mut bound = Vec::new();
         let mut told = false;
         for item in items {
@@ -111,12 +105,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The SELECT list with `*` spelled out.
-    fn items(
-        &mut self,
-        projection: &'a [SelectItem],
-        scope: &Scope,
-        context: &Context<'a>,
-    ) -> Planned<Vec<Item<'a>>> {
+    fn items(&mut self, projection: &'a [SelectItem], scope: &Scope, context: &Context<'a>) -> Planned<Vec<Item<'a>>> {
         let mut items = Vec::new();
         let mut told = false;
         for (position, item) in projection.iter().enumerate() {

@@ -146,7 +146,11 @@ fn watermark(
     }
     column.time = Some(TimeAttribute::Rowtime);
     let delay_ms = i64::try_from(declared.delay_ms).unwrap_or(i64::MAX);
-    Ok(Some(Watermark { column: index, delay_ms, idle_timeout_ms: Some(idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS)).filter(|ms| *ms > 0) }))
+    Ok(Some(Watermark {
+        column: index,
+        delay_ms,
+        idle_timeout_ms: Some(idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS)).filter(|ms| *ms > 0),
+    }))
 }
 
 fn startup(kafka: &KafkaTable, span: Span) -> Result<Startup, Mistake> {
@@ -236,4 +240,3 @@ fn check_metadata_type(field: &Field, source: SourceColumn, span: Span) -> Resul
     let message = format!("metadata column `{}` is {}", field.name(), crate::types::sql_name(field.data_type()));
     Err(Mistake::new(span, message).hint(format!("declare it as {}", crate::types::sql_name(&expected))))
 }
-

@@ -120,9 +120,8 @@ impl<'a> Planner<'a> {
         conditions: Vec<&'e Expr>,
         context: &Context<'a>,
     ) -> Planned<Vec<&'e Expr>> {
-        let ranks: Vec<usize> = (0..relation.scope.columns.len())
-            .filter(|index| relation.scope.columns[*index].column.is_rank)
-            .collect();
+        let ranks: Vec<usize> =
+            (0..relation.scope.columns.len()).filter(|index| relation.scope.columns[*index].column.is_rank).collect();
         let Some(top) = ranks.first().and_then(|rank| top_below(&self.drafts, relation.id, *rank)) else {
             return Ok(conditions);
         };
@@ -155,11 +154,8 @@ impl<'a> Planner<'a> {
         let DraftKind::TopN(top) = &mut draft.kind else { return };
         (top.offset, top.limit) = (first, last);
         let arrives_first = top.order.is_empty() && (first, last) == (1, 1);
-        let key = if first == last {
-            top.partition.clone()
-        } else {
-            top.partition.iter().copied().chain([number]).collect()
-        };
+        let key =
+            if first == last { top.partition.clone() } else { top.partition.iter().copied().chain([number]).collect() };
         draft.changes = if top.window.is_some() || (arrives_first && is_append) {
             Changes::Append
         } else {
@@ -199,7 +195,8 @@ impl<'a> Planner<'a> {
             if is_pending(&self.drafts[id].kind)
                 && let Some(at) = self.ranks.remove(&id)
             {
-                let problem = flink_only("ROW_NUMBER() OVER without a condition such as rn <= 10 in the query around it", at);
+                let problem =
+                    flink_only("ROW_NUMBER() OVER without a condition such as rn <= 10 in the query around it", at);
                 told = self.tell::<()>(problem.hint(HINT)).is_err();
             }
         }
@@ -305,7 +302,9 @@ fn range_of(condition: &Expr, relation: &Relation, context: &Context<'_>) -> Opt
     };
     match condition {
         Expr::Nested(inner) => range_of(inner, relation, context),
-        Expr::Between { expr, negated: false, low, high } if is_rank(expr) => Some((number(low)?.max(1), number(high)?)),
+        Expr::Between { expr, negated: false, low, high } if is_rank(expr) => {
+            Some((number(low)?.max(1), number(high)?))
+        }
         Expr::BinaryOp { left, op, right } => {
             let (op, written) = if is_rank(left) {
                 (op.clone(), right)

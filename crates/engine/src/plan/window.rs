@@ -89,7 +89,10 @@ impl<'a> Planner<'a> {
             for key in &arguments.partition {
                 let name = match key {
                     Expr::Identifier(name) => name,
-                    other => return Err(flink_only("PARTITION BY an expression", place(other, arguments.span)).hint("compute it in a subquery")),
+                    other => {
+                        return Err(flink_only("PARTITION BY an expression", place(other, arguments.span))
+                            .hint("compute it in a subquery"));
+                    }
                 };
                 let Some(index) = columns.iter().position(|column| column.name == name.value) else {
                     let hint = did_you_mean(&name.value, columns.iter().map(|column| column.name.as_str()));
@@ -99,7 +102,10 @@ impl<'a> Planner<'a> {
                 partition.push(index);
             }
         } else if let Some(key) = arguments.partition.first() {
-            return Err(Mistake::new(place(key, arguments.span), format!("PARTITION BY belongs to SESSION, not {}", arguments.name)));
+            return Err(Mistake::new(
+                place(key, arguments.span),
+                format!("PARTITION BY belongs to SESSION, not {}", arguments.name),
+            ));
         }
         Ok((Windows { time, shape, zone }, partition))
     }
@@ -149,7 +155,11 @@ fn shape(arguments: &Arguments<'_>, statement: Span) -> Result<WindowShape, Mist
     let positive = |index: usize| -> Result<i64, Mistake> {
         let ms = size(index)?;
         let span = arguments.sizes.get(index).copied().flatten().map_or(arguments.span, |expr| place(expr, statement));
-        if ms > 0 { Ok(ms) } else { Err(Mistake::new(span, format!("{} of {} is more than nothing", names[index], arguments.name))) }
+        if ms > 0 {
+            Ok(ms)
+        } else {
+            Err(Mistake::new(span, format!("{} of {} is more than nothing", names[index], arguments.name)))
+        }
     };
     let multiple = |whole: i64, part: i64| -> Result<(), Mistake> {
         if whole % part == 0 {
@@ -241,7 +251,8 @@ fn table_argument(expr: Option<&Expr>, span: Span) -> Result<(&Query, Vec<&Expr>
 
 fn descriptor(expr: Option<&Expr>, span: Span) -> Result<&Ident, Mistake> {
     let wrong = |span: Span| {
-        Mistake::new(span, "the second argument of a window function is DESCRIPTOR(column)").hint("write DESCRIPTOR(ts)")
+        Mistake::new(span, "the second argument of a window function is DESCRIPTOR(column)")
+            .hint("write DESCRIPTOR(ts)")
     };
     let Some(Expr::Function(function)) = expr else { return Err(wrong(expr.map_or(span, |expr| place(expr, span)))) };
     let at = super::query::span_or(function.name.span(), span);

@@ -15,9 +15,18 @@ type Items = Vec<(Arc<dyn PhysicalExpr>, Column)>;
 
 pub(super) enum Windowing {
     /// `positions`: where the wanted columns are in the input. `partition`: of a SESSION.
-    Assigned { input: DraftId, windows: Windows, positions: Vec<usize>, partition: Option<Vec<usize>> },
+    Assigned {
+        input: DraftId,
+        windows: Windows,
+        positions: Vec<usize>,
+        partition: Option<Vec<usize>>,
+    },
     /// The wanted columns are the input's first ones.
-    Attached { input: DraftId, start: usize, end: usize },
+    Attached {
+        input: DraftId,
+        start: usize,
+        end: usize,
+    },
     /// A SESSION whose edges are read before they are known.
     Session,
     Lost,

@@ -4,12 +4,12 @@ use super::binder::{Bind, Binder};
 use super::call::call;
 use super::literal::{Length, interval};
 use super::types::{
-    common_number, decimal_of, describe, is_decimal, is_float, is_numeric, is_timestamp, physical_type,
+    common_number, decimal_of, describe, is_decimal, is_float, is_integer, is_numeric, is_timestamp, physical_type,
     product_of_decimals, quotient_of_decimals, remainder_of_decimals, sum_of_decimals,
 };
 use super::{Bound, cast, time};
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
-use arrow::datatypes::{Decimal128Type, i256};
+use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Float64Type, i256};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, NegativeExpr};
@@ -51,7 +51,10 @@ fn shown(bound: &Bound) -> String {
 fn compute(binder: &Binder<'_>, l: Bound, op: &BinaryOperator, r: Bound, right_span: Span, whole: Span) -> Bind {
     let divides = matches!(op, BinaryOperator::Divide | BinaryOperator::Modulo);
     let (l, r) = match (l.is_null, r.is_null) {
-        (true, true) => (cast::cast(l, &DataType::Int, binder.session, whole)?, cast::cast(r, &DataType::Int, binder.session, whole)?),
+        (true, true) => (
+            cast::cast(l, &DataType::Int, binder.session, whole)?,
+            cast::cast(r, &DataType::Int, binder.session, whole)?,
+        ),
         (true, false) => (cast::cast(l, &r.data_type.clone(), binder.session, whole)?, r),
         (false, true) => {
             let target = l.data_type.clone();
@@ -59,7 +62,7 @@ fn compute(binder: &Binder<'_>, l: Bound, op: &BinaryOperator, r: Bound, right_s
         }
         (false, false) => (l, r),
     };
-    if divides && !is_float(&l.data_type) && !is_float(&r.data_type) && is_zero(&r) {
+    if divides && is_zero(&r) {
         return Err(Mistake::new(right_span, "division by zero"));
     }
     if (is_decimal(&l.data_type) || is_decimal(&r.data_type)) && !is_float(&l.data_type) && !is_float(&r.data_type) {
@@ -68,9 +71,33 @@ fn compute(binder: &Binder<'_>, l: Bound, op: &BinaryOperator, r: Bound, right_s
     let common = common_number(&l.data_type, &r.data_type)
         .ok_or_else(|| Mistake::new(whole, format!("{op} takes two numbers")))?;
     let nullable = l.nullable || r.nullable;
+    // Flink's remainder of integers has the type of what divides
+    let remainder = (*op == BinaryOperator::Modulo && is_integer(&common)).then(|| r.data_type.clone());
     let left = cast::cast(l, &common, binder.session, whole)?;
     let right = cast::cast(r, &common, binder.session, whole)?;
-    Ok(Bound::new(Arc::new(BinaryExpr::new(left.expr, operator(op), right.expr)), common, nullable))
+    if divides && is_float(&common) {
+        let wide = |bound| cast::cast(bound, &DataType::Double, binder.session, whole);
+        let modulo = *op == BinaryOperator::Modulo;
+        let arguments = vec![wide(left)?.expr, wide(right)?.expr];
+        let expr =
+            call(format!("{op}"), arguments, ArrowType::Float64, move |arguments| divided_doubles(arguments, modulo));
+        return cast::cast(Bound::new(expr, DataType::Double, nullable), &common, binder.session, whole);
+    }
+    let result = Bound::new(Arc::new(BinaryExpr::new(left.expr, operator(op), right.expr)), common, nullable);
+    match remainder {
+        Some(remainder) => cast::cast(result, &remainder, binder.session, whole),
+        None => Ok(result),
+    }
+}
+
+/// Flink refuses to divide by zero, also doubles.
+fn divided_doubles(arguments: &[ArrayRef], modulo: bool) -> Result<ArrayRef> {
+    let (left, right) = (arguments[0].as_primitive::<Float64Type>(), arguments[1].as_primitive::<Float64Type>());
+    if left.iter().zip(right.iter()).any(|(l, r)| l.is_some() && r == Some(0.0)) {
+        return Err(exec_datafusion_err!("division by zero"));
+    }
+    let divide = |l: f64, r: f64| if modulo { l % r } else { l / r };
+    Ok(Arc::new(arrow::compute::binary::<_, _, _, Float64Type>(left, right, divide)?))
 }
 
 fn operator(op: &BinaryOperator) -> Operator {
@@ -87,6 +114,8 @@ fn is_zero(bound: &Bound) -> bool {
     use datafusion::common::ScalarValue;
     match bound.constant() {
         Some(ScalarValue::Decimal128(Some(value), _, _)) => *value == 0,
+        Some(ScalarValue::Float64(Some(value))) => *value == 0.0,
+        Some(ScalarValue::Float32(Some(value))) => *value == 0.0,
         _ => bound.constant_integer() == Some(0),
     }
 }
@@ -97,7 +126,10 @@ pub(super) fn of_bound(binder: (super::Session, Span), l: Bound, op: &BinaryOper
     let binder = Binder::new(&scope, binder.0, binder.1);
     let span = binder.statement;
     if !(l.is_null || is_numeric(&l.data_type)) || !(r.is_null || is_numeric(&r.data_type)) {
-        return Err(Mistake::new(span, format!("this takes two numbers, and these are {} and {}", shown(&l), shown(&r))));
+        return Err(Mistake::new(
+            span,
+            format!("this takes two numbers, and these are {} and {}", shown(&l), shown(&r)),
+        ));
     }
     compute(&binder, l, op, r, span, span)
 }
@@ -138,7 +170,8 @@ struct Shape {
 
 impl Shape {
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
-        let (left, right) = (arguments[0].as_primitive::<Decimal128Type>(), arguments[1].as_primitive::<Decimal128Type>());
+        let (left, right) =
+            (arguments[0].as_primitive::<Decimal128Type>(), arguments[1].as_primitive::<Decimal128Type>());
         let limit = 10i128.pow(self.precision);
         let fits = |value: i128| (-limit < value && value < limit).then_some(value);
         let mut result = Vec::with_capacity(left.len());
@@ -156,10 +189,7 @@ impl Shape {
     fn one(&self, l: i128, r: i128) -> Result<Option<i128>> {
         let same = self.left.max(self.right);
         Ok(match self.op {
-            Operator::Multiply if self.scale == self.left + self.right => match l.checked_mul(r) {
-                Some(product) => Some(product),
-                None => None,
-            },
+            Operator::Multiply if self.scale == self.left + self.right => l.checked_mul(r),
             Operator::Multiply => rescale(wide(l) * wide(r), self.left + self.right, self.scale),
             Operator::Divide => {
                 if r == 0 {
@@ -167,17 +197,24 @@ impl Shape {
                 }
                 // l / 10^left divided by r / 10^right, with scale digits behind the point
                 let up = self.scale + self.right;
+                let scaled = |value: i128, digits: u32| wide(value).checked_mul(power(digits));
                 let (numerator, denominator) = match up.checked_sub(self.left) {
-                    Some(up) => (scaled(l, up), wide(r)),
-                    None => (wide(l), scaled(r, self.left - up)),
+                    Some(up) => (scaled(l, up), Some(wide(r))),
+                    None => (Some(wide(l)), scaled(r, self.left - up)),
                 };
-                divided(numerator, denominator)
+                numerator.zip(denominator).and_then(|(numerator, denominator)| divided(numerator, denominator))
             }
             Operator::Modulo => {
                 if r == 0 {
                     return Err(exec_datafusion_err!("division by zero"));
                 }
                 rescale(scaled(l, same - self.left) % scaled(r, same - self.right), same, self.scale)
+            }
+            op if self.scale == same => {
+                // the usual case needs no wide numbers
+                let scaled = |value: i128, digits: u32| value.checked_mul(10i128.checked_pow(digits)?);
+                let both = scaled(l, same - self.left).zip(scaled(r, same - self.right));
+                both.and_then(|(l, r)| if op == Operator::Plus { l.checked_add(r) } else { l.checked_sub(r) })
             }
             op => {
                 let (l, r) = (scaled(l, same - self.left), scaled(r, same - self.right));
@@ -256,4 +293,3 @@ fn moved(binder: &Binder<'_>, value: Bound, length: Length, back: bool, span: Sp
     };
     time::moved(value, length, binder.session)
 }
-

@@ -1,6 +1,6 @@
 //! Walks an expression: names to columns, operators and calls to what computes them. One mistake ends it.
 
-use super::literal::{literal, text_literal, typed};
+use super::literal::{literal, typed};
 use super::types::describe;
 use super::{Bound, Session, arithmetic, cast, compare, condition, functions, nested, sql_type, time};
 use crate::plan::column::{Column, TimeAttribute};
@@ -196,7 +196,10 @@ impl<'a> Binder<'a> {
             }
             _ => (self.find(None, first).map_err(|mistake| self.unknown_table(first, &rest[0], mistake)), rest),
         };
-        let index = found.map_err(|mistake| Mistake { span: if mistake.span.start.line > 0 { mistake.span } else { first.span }, ..mistake })?;
+        let index = found.map_err(|mistake| Mistake {
+            span: if mistake.span.start.line > 0 { mistake.span } else { first.span },
+            ..mistake
+        })?;
         let mut bound = self.named_at(index, first.span)?;
         for field in fields {
             bound = nested::field(bound, field)?;
@@ -209,7 +212,8 @@ impl<'a> Binder<'a> {
     }
 
     fn unknown_table(&self, table: &Ident, column: &Ident, mistake: Mistake) -> Mistake {
-        let mut tables: Vec<&str> = self.scope.columns.iter().filter_map(|column| column.qualifier.as_deref()).collect();
+        let mut tables: Vec<&str> =
+            self.scope.columns.iter().filter_map(|column| column.qualifier.as_deref()).collect();
         tables.dedup();
         let hint = did_you_mean(&table.value, tables.iter().copied());
         if mistake.hint.is_some() && hint.is_none() {
@@ -240,7 +244,8 @@ impl<'a> Binder<'a> {
                 Err(Mistake::new(name.span, message).hint(hint))
             }
             (None, _) => {
-                let inside = |column: &&ScopeColumn| qualifier.is_none_or(|table| column.qualifier.as_deref() == Some(table));
+                let inside =
+                    |column: &&ScopeColumn| qualifier.is_none_or(|table| column.qualifier.as_deref() == Some(table));
                 let names = self.scope.columns.iter().filter(inside).map(|column| column.column.name.as_str());
                 let hint = did_you_mean(&name.value, names);
                 let table = qualifier.map(|table| format!(" in {}", quoted(table))).unwrap_or_default();
@@ -362,9 +367,4 @@ pub(in crate::plan) fn flink_only(what: &str, span: Span) -> Mistake {
 fn proctime_problem(span: Span) -> Mistake {
     Mistake::new(span, "PROCTIME() has no value here: a replay would compute other rows")
         .hint("it can be the time of a window: TABLE(TUMBLE(TABLE t, DESCRIPTOR(…), …))")
-}
-
-/// A text that is known now, as an argument.
-pub(super) fn text(value: &str) -> Bound {
-    text_literal(value)
 }

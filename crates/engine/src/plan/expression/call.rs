@@ -29,10 +29,8 @@ pub(in crate::plan) fn call(
     output: DataType,
     function: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static,
 ) -> Arc<dyn PhysicalExpr> {
-    let constants: Option<Vec<ArrayRef>> = arguments
-        .iter()
-        .map(|argument| argument.downcast_ref::<Literal>()?.value().to_array_of_size(1).ok())
-        .collect();
+    let constants: Option<Vec<ArrayRef>> =
+        arguments.iter().map(|argument| argument.downcast_ref::<Literal>()?.value().to_array_of_size(1).ok()).collect();
     if let Some(constants) = constants.filter(|constants| !constants.is_empty())
         && let Ok(value) = function(&constants)
         && let Ok(value) = ScalarValue::try_from_array(&value, 0)
@@ -53,8 +51,11 @@ impl PhysicalExpr for Call {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let rows = batch.num_rows();
-        let arguments =
-            self.arguments.iter().map(|argument| argument.evaluate(batch)?.into_array(rows)).collect::<Result<Vec<_>>>()?;
+        let arguments = self
+            .arguments
+            .iter()
+            .map(|argument| argument.evaluate(batch)?.into_array(rows))
+            .collect::<Result<Vec<_>>>()?;
         (self.function)(&arguments).map(ColumnarValue::Array)
     }
 
@@ -67,8 +68,37 @@ impl PhysicalExpr for Call {
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+        let arguments = |f: &mut fmt::Formatter<'_>| {
+            for (index, argument) in self.arguments.iter().enumerate() {
+                f.write_str(if index == 0 { "" } else { ", " })?;
+                argument.fmt_sql(f)?;
+            }
+            Ok(())
+        };
+        if let Some((cast, target)) = self.name.split_once(" AS ") {
+            write!(f, "{cast}(")?;
+            arguments(f)?;
+            return write!(f, " AS {target})");
+        }
+        if let ([left, right], true) = (self.arguments.as_slice(), is_operator(&self.name)) {
+            f.write_str("(")?;
+            left.fmt_sql(f)?;
+            write!(f, " {} ", self.name)?;
+            right.fmt_sql(f)?;
+            return f.write_str(")");
+        }
+        if let ([row], Some(_)) = (self.arguments.as_slice(), self.name.strip_prefix('.')) {
+            row.fmt_sql(f)?;
+            return f.write_str(&self.name);
+        }
+        write!(f, "{}(", self.name)?;
+        arguments(f)?;
+        f.write_str(")")
     }
+}
+
+fn is_operator(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| b"+-*/%<>=!|".contains(&byte))
 }
 
 impl fmt::Display for Call {

@@ -45,7 +45,8 @@ fn converted(bound: Bound, target: &DataType, session: Session, span: Span, is_t
     }
     let conversion = Conversion { from: bound.data_type, to: target.clone(), zone: session.zone, is_try };
     let name = format!("{}CAST AS {target}", if is_try { "TRY_" } else { "" });
-    let expr = call(name, vec![bound.expr], physical_type(target), move |arguments| convert(&arguments[0], &conversion));
+    let expr =
+        call(name, vec![bound.expr], physical_type(target), move |arguments| convert(&arguments[0], &conversion));
     Ok(Bound::new(expr, target.clone(), nullable))
 }
 
@@ -63,9 +64,7 @@ fn same_values(from: &DataType, to: &DataType) -> bool {
         | (DataType::TimestampLtz(from), DataType::TimestampLtz(to)) => {
             from <= to && physical_type(&DataType::Timestamp(*from)) == physical_type(&DataType::Timestamp(*to))
         }
-        (DataType::Array(from), DataType::Array(to)) => {
-            from.data_type == to.data_type && from.nullable == to.nullable
-        }
+        (DataType::Array(from), DataType::Array(to)) => from.data_type == to.data_type && from.nullable == to.nullable,
         _ => false,
     }
 }
@@ -74,6 +73,8 @@ fn same_values(from: &DataType, to: &DataType) -> bool {
 fn exists(from: &DataType, to: &DataType) -> bool {
     let plain = |data_type: &DataType| is_numeric(data_type) || *data_type == DataType::Boolean;
     match (from, to) {
+        (DataType::Array(from), to) if is_string(to) => exists(&from.data_type, to),
+        (DataType::Row(from), to) if is_string(to) => from.iter().all(|from| exists(&from.sql_type.data_type, to)),
         (from, to) if is_string(to) => is_string(from) || plain(from) || is_timestamp(from) || *from == DataType::Date,
         (from, to) if is_string(from) => plain(to) || is_timestamp(to) || *to == DataType::Date,
         (from, to) if plain(from) && plain(to) => true,

@@ -1,9 +1,13 @@
 //! Comparisons: both sides in their common type.
 
 use super::binder::{Bind, Binder};
-use super::types::{common_type, describe, is_string, is_timestamp};
+use super::call::call;
+use super::types::{common_type, describe, is_float, is_string, is_timestamp};
 use super::{Bound, cast};
-use arrow::datatypes::Schema;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::{DataType as ArrowType, Float64Type, Schema};
+use datafusion::common::DataFusionError;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{self, BinaryExpr, NotExpr};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
@@ -35,7 +39,29 @@ pub(super) fn distinct(binder: &mut Binder<'_>, left: &Expr, right: &Expr, is_di
 fn of_bound(binder: &Binder<'_>, l: Bound, op: Operator, r: Bound, span: Span) -> Bind {
     let nullable = l.nullable || r.nullable;
     let (l, r) = in_common(binder, l, r, span)?;
+    if is_float(&l.data_type) && !matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
+        let wide = |bound| cast::cast(bound, &DataType::Double, binder.session, span);
+        let arguments = vec![wide(l)?.expr, wide(r)?.expr];
+        let expr = call(op.to_string(), arguments, ArrowType::Boolean, move |arguments| doubles(arguments, op));
+        return Ok(Bound::new(expr, DataType::Boolean, nullable));
+    }
     Ok(Bound::new(Arc::new(BinaryExpr::new(l.expr, op, r.expr)), DataType::Boolean, nullable))
+}
+
+/// As Java compares: NaN is neither less nor more than a number, and 0.0 is -0.0.
+fn doubles(arguments: &[ArrayRef], op: Operator) -> Result<ArrayRef, DataFusionError> {
+    let (left, right) = (arguments[0].as_primitive::<Float64Type>(), arguments[1].as_primitive::<Float64Type>());
+    let compare = |l: f64, r: f64| match op {
+        Operator::Eq => l == r,
+        Operator::NotEq => l != r,
+        Operator::Lt => l < r,
+        Operator::LtEq => l <= r,
+        Operator::Gt => l > r,
+        _ => l >= r,
+    };
+    let nulls = NullBuffer::union(left.nulls(), right.nulls());
+    let values = BooleanBuffer::collect_bool(left.len(), |row| compare(left.value(row), right.value(row)));
+    Ok(Arc::new(BooleanArray::new(values, nulls)))
 }
 
 fn in_common(binder: &Binder<'_>, l: Bound, r: Bound, span: Span) -> Result<(Bound, Bound), Mistake> {
@@ -56,6 +82,10 @@ fn comparable(a: &DataType, b: &DataType) -> Option<DataType> {
         (DataType::Row(_) | DataType::Map(..), _) | (_, DataType::Row(_) | DataType::Map(..)) => None,
         (text, time) | (time, text) if is_string(text) && (is_timestamp(time) || *time == DataType::Date) => {
             Some(time.clone())
+        }
+        // a local time is an instant of the session's zone
+        (DataType::Timestamp(x), DataType::TimestampLtz(y)) | (DataType::TimestampLtz(x), DataType::Timestamp(y)) => {
+            Some(DataType::TimestampLtz(*x.max(y)))
         }
         _ => common_type(a, b),
     }

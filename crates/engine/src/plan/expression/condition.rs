@@ -82,16 +82,15 @@ pub(super) fn of_branches(branches: Vec<Branch>, otherwise: (Bound, Span), sessi
 }
 
 /// The type that all have in common; None if all are NULL.
-pub(super) fn least_type<'a>(
-    values: impl Iterator<Item = (&'a Bound, Span)>,
-) -> Result<Option<DataType>, Mistake> {
+pub(super) fn least_type<'a>(values: impl Iterator<Item = (&'a Bound, Span)>) -> Result<Option<DataType>, Mistake> {
     let mut target: Option<DataType> = None;
     for (bound, span) in values.filter(|(bound, _)| !bound.is_null) {
         target = Some(match target {
             None => bound.data_type.clone(),
             Some(target) => common_type(&target, &bound.data_type).ok_or_else(|| {
                 let (a, b) = (describe(&bound.data_type), describe(&target));
-                Mistake::new(span, format!("this is {a} and what stands before it {b}")).hint(format!("write CAST(… AS {b})"))
+                Mistake::new(span, format!("this is {a} and what stands before it {b}"))
+                    .hint(format!("write CAST(… AS {b})"))
             })?,
         });
     }
@@ -114,8 +113,7 @@ pub(super) fn coalesce(values: Vec<(Bound, Span)>, session: Session, span: Span)
         .into_iter()
         .map(|value| (Arc::new(IsNotNullExpr::new(Arc::clone(&value))) as Arc<dyn PhysicalExpr>, value))
         .collect();
-    let expr = CaseExpr::try_new(None, branches, Some(last))
-        .map_err(|error| Mistake::new(span, error.strip_backtrace()))?;
+    let expr =
+        CaseExpr::try_new(None, branches, Some(last)).map_err(|error| Mistake::new(span, error.strip_backtrace()))?;
     Ok(Bound::new(Arc::new(expr), target, nullable))
 }
-

@@ -10,7 +10,7 @@ mod text;
 use super::binder::{Bind, Binder};
 use super::call::call as compute;
 use super::types::{describe, is_integer, is_numeric, is_string, physical_type};
-use super::{Bound, Session, cast, nested, time};
+use super::{Bound, Session, cast, nested};
 use arrow::array::ArrayRef;
 use datafusion::common::Result as ComputeResult;
 use datafusion::physical_expr::PhysicalExpr;
@@ -74,9 +74,17 @@ fn collection(call: &mut Call<'_>) -> Found {
     let one = |call: &mut Call<'_>| call.count(1, 1).map(|()| call.arguments.remove(0));
     match call.name {
         "CARDINALITY" => Some(one(call).and_then(|(bound, span)| nested::cardinality(bound, span))),
+        "ARRAY_CONTAINS" => Some(contains(call)),
         "ELEMENT" => Some(one(call).and_then(|(bound, span)| nested::only_element(bound, span))),
         _ => None,
     }
+}
+
+fn contains(call: &mut Call<'_>) -> Bind {
+    call.count(2, 2)?;
+    let (array, array_span) = call.arguments.remove(0);
+    let (value, value_span) = call.arguments.remove(0);
+    nested::contains((array, array_span), (value, value_span), call.session)
 }
 
 impl Call<'_> {
@@ -85,14 +93,21 @@ impl Call<'_> {
         if (least..=most).contains(&count) {
             return Ok(());
         }
-        let wanted = if least == most { format!("{least}") } else if most == usize::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+        let wanted = if least == most {
+            format!("{least}")
+        } else if most == usize::MAX {
+            format!("at least {least}")
+        } else {
+            format!("{least} to {most}")
+        };
         let plural = if wanted == "1" || wanted == "at least 1" { "" } else { "s" };
         Err(Mistake::new(self.span, format!("{} takes {wanted} argument{plural}, and this has {count}", self.name)))
     }
 
     fn wrong(&self, index: usize, wanted: &str) -> Mistake {
         let (bound, span) = &self.arguments[index];
-        let message = format!("argument {} of {} is {wanted}, and this is {}", index + 1, self.name, describe(&bound.data_type));
+        let message =
+            format!("argument {} of {} is {wanted}, and this is {}", index + 1, self.name, describe(&bound.data_type));
         Mistake::new(*span, message)
     }
 
@@ -138,7 +153,9 @@ impl Call<'_> {
 
     /// Texts, by position, then whole numbers.
     fn texts_then_integers(&self, texts: usize) -> Result<Vec<Arc<dyn PhysicalExpr>>, Mistake> {
-        (0..self.arguments.len()).map(|index| if index < texts { self.text(index) } else { self.integer(index) }).collect()
+        (0..self.arguments.len())
+            .map(|index| if index < texts { self.text(index) } else { self.integer(index) })
+            .collect()
     }
 
     fn result(
@@ -175,12 +192,7 @@ pub(super) fn like(
     text::like(&call, escape, negated)
 }
 
-pub(super) fn trim(
-    binder: &mut Binder<'_>,
-    value: &Expr,
-    place: Option<&TrimWhereField>,
-    what: Option<&Expr>,
-) -> Bind {
+pub(super) fn trim(binder: &mut Binder<'_>, value: &Expr, place: Option<&TrimWhereField>, what: Option<&Expr>) -> Bind {
     let mut arguments = vec![(binder.value(value)?, binder.place(value))];
     if let Some(what) = what {
         arguments.push((binder.value(what)?, binder.place(what)));

@@ -5,9 +5,9 @@ use super::types::{decimal, time_unit};
 use arrow::datatypes::TimeUnit;
 use chrono::{NaiveDate, NaiveDateTime};
 use datafusion::common::ScalarValue;
-use hoga_sql::{DECIMAL_PRECISION_MAX, DataType, Mistake};
 use datafusion::sql::sqlparser::ast::{self, DateTimeField, Expr, Interval, UnaryOperator, Value};
 use datafusion::sql::sqlparser::tokenizer::Span;
+use hoga_sql::{DECIMAL_PRECISION_MAX, DataType, Mistake};
 
 pub(super) fn literal(value: &Value, span: Span) -> Result<Bound, Mistake> {
     match value {
@@ -30,7 +30,7 @@ pub(super) fn text_literal(text: &str) -> Bound {
     Bound::literal(ScalarValue::Utf8(Some(text.to_owned())), DataType::Char(chars))
 }
 
-/// A whole number is the smallest of INT, BIGINT, DECIMAL that holds it; one with a point is a DECIMAL of its digits.
+/// A whole number is an INT if that holds it, else a BIGINT; one with a point is a DECIMAL of its digits.
 fn number(text: &str, span: Span) -> Result<Bound, Mistake> {
     if text.contains(['e', 'E']) {
         let value: f64 = text.parse().map_err(|_| Mistake::new(span, format!("\"{text}\" is not a number")))?;
@@ -42,7 +42,10 @@ fn number(text: &str, span: Span) -> Result<Bound, Mistake> {
     if let Ok(value) = text.parse::<i64>() {
         return Ok(Bound::literal(ScalarValue::Int64(Some(value)), DataType::BigInt));
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let Some((whole, fraction)) = text.split_once('.') else {
+        return Err(Mistake::new(span, format!("{text} is out of range: a whole number is a BIGINT at most"))
+            .hint("write it as a DECIMAL, with a point behind"));
+    };
     let digits = format!("{whole}{fraction}");
     let count = u32::try_from(digits.len()).unwrap_or(u32::MAX);
     let units: Option<i128> = if digits.is_empty() { None } else { digits.parse().ok() };
@@ -78,7 +81,9 @@ pub(super) fn typed(data_type: &ast::DataType, value: &Value, span: Span) -> Res
                 return Err(Mistake::new(span, "times finer than microseconds run on Flink only"));
             }
             let value = match time_unit(precision) {
-                TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(time.and_utc().timestamp_millis()), None),
+                TimeUnit::Millisecond => {
+                    ScalarValue::TimestampMillisecond(Some(time.and_utc().timestamp_millis()), None)
+                }
                 _ => ScalarValue::TimestampMicrosecond(Some(time.and_utc().timestamp_micros()), None),
             };
             Ok(Bound::literal(value, DataType::Timestamp(precision)))

@@ -59,7 +59,10 @@ pub(super) fn element(bound: Bound, position: Bound, session: Session, span: Spa
         return Err(Mistake::new(span, format!("{} has no elements", describe(&bound.data_type))));
     };
     if !position.is_null && !is_integer(&position.data_type) {
-        return Err(Mistake::new(span, format!("an element is counted by an INT, not {}", describe(&position.data_type))));
+        return Err(Mistake::new(
+            span,
+            format!("an element is counted by an INT, not {}", describe(&position.data_type)),
+        ));
     }
     if position.constant_integer().is_some_and(|position| position < 1) {
         return Err(Mistake::new(span, "elements are counted from 1"));
@@ -115,6 +118,40 @@ pub(super) fn cardinality(bound: Bound, span: Span) -> Bind {
         Ok(Arc::new((0..list.len()).map(length).collect::<arrow::array::Int32Array>()))
     });
     Ok(Bound::new(expr, DataType::Int, nullable))
+}
+
+/// True if one of the elements is the value; NULL is found like any other.
+pub(super) fn contains((array, array_span): (Bound, Span), (value, span): (Bound, Span), session: Session) -> Bind {
+    let DataType::Array(element) = array.data_type.clone() else {
+        return Err(Mistake::new(
+            array_span,
+            format!("ARRAY_CONTAINS takes an ARRAY, not {}", describe(&array.data_type)),
+        ));
+    };
+    let common = super::types::common_type(&element.data_type, &value.data_type);
+    if !value.is_null && common.as_ref() != Some(&element.data_type) {
+        let message =
+            format!("elements are {}, and this is {}", describe(&element.data_type), describe(&value.data_type));
+        return Err(Mistake::new(span, message));
+    }
+    let value = cast::cast(value, &element.data_type, session, span)?;
+    let nullable = array.nullable;
+    let expr = call("ARRAY_CONTAINS", vec![array.expr, value.expr], ArrowType::Boolean, |arguments| {
+        let list = arguments[0].as_list::<i32>();
+        let mut found = Vec::with_capacity(list.len());
+        for row in 0..list.len() {
+            if list.is_null(row) {
+                found.push(None);
+                continue;
+            }
+            let elements = list.value(row);
+            let wanted = arrow::array::Scalar::new(arguments[1].slice(row, 1));
+            let same = arrow::compute::kernels::cmp::not_distinct(&elements, &wanted)?;
+            found.push(Some(same.true_count() > 0));
+        }
+        Ok(Arc::new(arrow::array::BooleanArray::from(found)))
+    });
+    Ok(Bound::new(expr, DataType::Boolean, nullable))
 }
 
 /// `ARRAY[a, b]`.

@@ -1,7 +1,7 @@
 //! The type of a CAST: back from sqlparser's tree, where `hoga_sql` put it.
 
-use hoga_sql::{DataType, RowField};
 use datafusion::sql::sqlparser::ast::{self, ArrayElemTypeDef, BinaryLength, CharacterLength, ExactNumberInfo};
+use hoga_sql::{DataType, RowField};
 
 /// The Flink type that [`DataType::to_ast`] made this of; None for what is not one.
 pub(super) fn sql_type(written: &ast::DataType) -> Option<DataType> {

@@ -19,7 +19,7 @@ pub(super) fn extract(binder: &mut Binder<'_>, unit: &str, value: &Expr) -> Bind
 }
 
 pub(super) fn part_of(unit: &str, bound: Bound, session: Session, span: Span) -> Bind {
-    let Some(unit) = Unit::parse(unit).filter(|unit| unit.is_part()) else {
+    let Some(unit) = Unit::parse(unit) else {
         return Err(flink_only(&format!("EXTRACT({unit} …)"), span));
     };
     let local = local_time(bound, session, span)?;
@@ -65,7 +65,7 @@ pub(super) fn moved(value: Bound, length: Length, session: Session) -> Bind {
     let span = Span::empty();
     match length {
         Length::Milliseconds(ms) if data_type == DataType::Date && ms % 86_400_000 != 0 => {
-            let time = cast::cast(value, &DataType::Timestamp(3), session, span)?;
+            let time = cast::cast(value, &DataType::Timestamp(6), session, span)?;
             moved(time, length, session)
         }
         Length::Milliseconds(ms) => {
@@ -76,7 +76,11 @@ pub(super) fn moved(value: Bound, length: Length, session: Session) -> Bind {
             Ok(Bound::new(expr, data_type, nullable))
         }
         Length::Months(months) => {
-            let local = if let DataType::TimestampLtz(precision) = data_type { DataType::Timestamp(precision) } else { data_type.clone() };
+            let local = if let DataType::TimestampLtz(precision) = data_type {
+                DataType::Timestamp(precision)
+            } else {
+                data_type.clone()
+            };
             let value = cast::cast(value, &local, session, span)?;
             let physical = physical_type(&local);
             let expr = call(format!("+ {months} months"), vec![value.expr], physical, move |arguments| {
@@ -88,12 +92,7 @@ pub(super) fn moved(value: Bound, length: Length, session: Session) -> Bind {
 }
 
 /// `TIMESTAMPADD(unit, n, time)` and `TIMESTAMPDIFF(unit, from, to)`: their first argument is a word, not a value.
-pub(super) fn with_unit(
-    binder: &mut Binder<'_>,
-    name: &str,
-    arguments: &[&FunctionArg],
-    span: Span,
-) -> Option<Bind> {
+pub(super) fn with_unit(binder: &mut Binder<'_>, name: &str, arguments: &[&FunctionArg], span: Span) -> Option<Bind> {
     let (is_add, arguments) = match (name, arguments) {
         ("TIMESTAMPADD", [unit, count, time]) => (true, [*unit, *count, *time]),
         ("TIMESTAMPDIFF", [unit, from, to]) => (false, [*unit, *from, *to]),
@@ -130,31 +129,44 @@ fn unit_call(
         let Some(count) = a.constant_integer() else {
             return Err(flink_only("TIMESTAMPADD of a number that is not written out", binder.place(first)));
         };
-        let length = unit.length(count).ok_or_else(|| Mistake::new(binder.place(first), "this many are out of range"))?;
+        let length =
+            unit.length(count).ok_or_else(|| Mistake::new(binder.place(first), "this many are out of range"))?;
         let length = match length {
             calendar::Length::Months(months) => Length::Months(months),
             calendar::Length::Milliseconds(ms) => Length::Milliseconds(ms),
         };
-        let b = if is_string(&b.data_type) && !b.is_null { cast::cast(b, &DataType::Timestamp(3), session, span)? } else { b };
+        let b = if is_string(&b.data_type) && !b.is_null {
+            cast::cast(b, &DataType::Timestamp(3), session, span)?
+        } else {
+            b
+        };
         if b.is_null || !(is_timestamp(&b.data_type) || b.data_type == DataType::Date) {
-            return Err(Mistake::new(binder.place(second), format!("TIMESTAMPADD moves a time, not {}", describe(&b.data_type))));
+            return Err(Mistake::new(
+                binder.place(second),
+                format!("TIMESTAMPADD moves a time, not {}", describe(&b.data_type)),
+            ));
         }
         return moved(b, length, session);
     }
     let nullable = a.nullable || b.nullable;
     let a = local_time(a, session, binder.place(first))?;
     let b = local_time(b, session, binder.place(second))?;
-    let expr = call(format!("TIMESTAMPDIFF {unit:?}"), vec![a.expr, b.expr], physical_type(&DataType::Int), move |arguments| {
-        calendar::difference(&arguments[0], &arguments[1], unit)
-    });
+    let expr = call(
+        format!("TIMESTAMPDIFF {unit:?}"),
+        vec![a.expr, b.expr],
+        physical_type(&DataType::Int),
+        move |arguments| calendar::difference(&arguments[0], &arguments[1], unit),
+    );
     Ok(Bound::new(expr, DataType::Int, nullable))
 }
 
-/// `TO_TIMESTAMP_LTZ(n, 0|3)`: what lies outside Flink's years is NULL.
+/// `TO_TIMESTAMP_LTZ(n, 0|3)`: what lies outside Flink's years is NULL. Of a text see `functions::temporal`.
 pub(super) fn to_timestamp_ltz(arguments: Vec<(Bound, Span)>, session: Session, span: Span) -> Bind {
     let mut arguments = arguments.into_iter();
     let (Some((epoch, epoch_span)), precision, None) = (arguments.next(), arguments.next(), arguments.next()) else {
-        return Err(Mistake::new(span, "TO_TIMESTAMP_LTZ takes a number and a precision").hint("write TO_TIMESTAMP_LTZ(n, 3)"));
+        return Err(
+            Mistake::new(span, "TO_TIMESTAMP_LTZ takes a number and a precision").hint("write TO_TIMESTAMP_LTZ(n, 3)")
+        );
     };
     let ms_per_unit = match &precision {
         None => 1,
@@ -162,12 +174,15 @@ pub(super) fn to_timestamp_ltz(arguments: Vec<(Bound, Span)>, session: Session, 
             Some(0) => 1_000,
             Some(3) => 1,
             _ => {
-                return Err(Mistake::new(*precision_span, "the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)"));
+                return Err(Mistake::new(
+                    *precision_span,
+                    "the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)",
+                ));
             }
         },
     };
-    if !epoch.is_null && !super::types::is_integer(&epoch.data_type) {
-        let message = format!("TO_TIMESTAMP_LTZ takes a BIGINT here, and this is {}", describe(&epoch.data_type));
+    if !epoch.is_null && !super::types::is_numeric(&epoch.data_type) {
+        let message = format!("TO_TIMESTAMP_LTZ takes a number or a text, and this is {}", describe(&epoch.data_type));
         return Err(Mistake::new(epoch_span, message));
     }
     let epoch = cast::cast(epoch, &DataType::BigInt, session, epoch_span)?;

@@ -2,7 +2,6 @@
 //!
 //! Source: Flink 2.0, LogicalTypeMerging (decimals follow SQL Server's rules) and the documentation of its data types.
 
-use crate::types::UTC;
 use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit};
 use hoga_sql::{DECIMAL_PRECISION_MAX, DataType};
 use std::sync::Arc;
@@ -14,11 +13,9 @@ const SCALE_KEPT: u32 = 6;
 pub(in crate::plan) fn physical_type(data_type: &DataType) -> ArrowType {
     match data_type {
         DataType::Char(_) | DataType::VarChar(_) | DataType::String => ArrowType::Utf8,
-        DataType::Array(element) => ArrowType::List(Arc::new(Field::new(
-            "element",
-            physical_type(&element.data_type),
-            element.nullable,
-        ))),
+        DataType::Array(element) => {
+            ArrowType::List(Arc::new(Field::new("element", physical_type(&element.data_type), element.nullable)))
+        }
         DataType::Row(fields) => {
             let field = |field: &hoga_sql::RowField| {
                 Field::new(&field.name, physical_type(&field.sql_type.data_type), field.sql_type.nullable)
@@ -145,7 +142,7 @@ pub(in crate::plan) fn common_type(a: &DataType, b: &DataType) -> Option<DataTyp
         return Some(a.clone());
     }
     match (a, b) {
-        (DataType::Char(x), DataType::Char(y)) => Some(DataType::Char(*x.max(y))),
+        // texts of different lengths are not filled up with blanks
         (DataType::Char(x) | DataType::VarChar(x), DataType::Char(y) | DataType::VarChar(y)) => {
             Some(DataType::VarChar(*x.max(y)))
         }
@@ -170,7 +167,8 @@ pub(super) fn common_number(a: &DataType, b: &DataType) -> Option<DataType> {
         return None;
     }
     if is_float(a) || is_float(b) {
-        let both_single = |x: &DataType, y: &DataType| *x == DataType::Float && (*y == DataType::Float || is_integer(y));
+        let both_single =
+            |x: &DataType, y: &DataType| *x == DataType::Float && (*y == DataType::Float || is_integer(y));
         return Some(if both_single(a, b) || both_single(b, a) { DataType::Float } else { DataType::Double });
     }
     if is_integer(a) && is_integer(b) {
@@ -184,8 +182,4 @@ pub(super) fn common_number(a: &DataType, b: &DataType) -> Option<DataType> {
 /// A time in memory, of a precision.
 pub(super) fn time_unit(precision: u32) -> TimeUnit {
     if precision <= 3 { TimeUnit::Millisecond } else { TimeUnit::Microsecond }
-}
-
-pub(super) fn instant(unit: TimeUnit) -> ArrowType {
-    ArrowType::Timestamp(unit, Some(UTC.into()))
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 pub(super) fn find(call: &mut Call<'_>) -> Found {
     Some(match call.name {
-        "COALESCE" => call.count(1, usize::MAX).and_then(|()| coalesce(call.arguments.clone(), call.session, call.span)),
+        "COALESCE" => {
+            call.count(1, usize::MAX).and_then(|()| coalesce(call.arguments.clone(), call.session, call.span))
+        }
         "IFNULL" => call.count(2, 2).and_then(|()| coalesce(call.arguments.clone(), call.session, call.span)),
         "NULLIF" => null_if(call),
         "IF" => if_else(call),
@@ -61,6 +63,7 @@ fn extreme(call: &Call<'_>, greatest: bool) -> super::Bind {
     }
     let arguments = (0..call.arguments.len()).map(|index| call.cast(index, &target));
     let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
-    let expr = compute(call.name, arguments, physical_type(&target), move |arguments| choose::extreme(arguments, greatest));
+    let expr =
+        compute(call.name, arguments, physical_type(&target), move |arguments| choose::extreme(arguments, greatest));
     Ok(Bound::new(expr, target, call.nullable()))
 }

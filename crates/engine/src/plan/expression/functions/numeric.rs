@@ -56,9 +56,7 @@ fn double(call: &Call<'_>, function: fn(f64) -> f64) -> Bind {
 fn two_doubles(call: &Call<'_>, function: fn(f64, f64) -> f64) -> Bind {
     call.count(2, 2)?;
     let arguments = vec![call.double(0)?, call.double(1)?];
-    call.result(arguments, DataType::Double, move |arguments| {
-        math::two_doubles(&arguments[0], &arguments[1], function)
-    })
+    call.result(arguments, DataType::Double, move |arguments| math::two_doubles(&arguments[0], &arguments[1], function))
 }
 
 /// A number of the same type; NULL without one is an INT.
@@ -82,11 +80,7 @@ fn same(call: &Call<'_>, function: fn(&[super::ArrayRef]) -> super::ComputeResul
 fn remainder(call: &Call<'_>) -> Bind {
     call.count(2, 2)?;
     let (a, b) = (call.arguments[0].0.clone(), call.arguments[1].0.clone());
-    // Flink's MOD has the type of its second argument
-    let target = b.data_type.clone();
-    let keeps = is_integer(&a.data_type) && is_integer(&target) && !a.is_null && !b.is_null;
-    let result = arithmetic::of_bound((call.session, call.span), a, &BinaryOperator::Modulo, b)?;
-    if keeps { cast::cast(result, &target, call.session, call.span) } else { Ok(result) }
+    arithmetic::of_bound((call.session, call.span), a, &BinaryOperator::Modulo, b)
 }
 
 fn edge(call: &Call<'_>, how: Rounding, of_double: fn(f64) -> f64) -> Bind {
@@ -98,7 +92,8 @@ fn edge(call: &Call<'_>, how: Rounding, of_double: fn(f64) -> f64) -> Bind {
     }
     if is_float(&data_type) {
         let argument = call.double(0)?;
-        let result = call.result(vec![argument], DataType::Double, move |arguments| math::double(&arguments[0], of_double))?;
+        let result =
+            call.result(vec![argument], DataType::Double, move |arguments| math::double(&arguments[0], of_double))?;
         return cast::cast(result, &data_type, call.session, call.span);
     }
     let (precision, _) = decimal_of(&data_type).unwrap_or((DECIMAL_PRECISION_MAX, 0));
@@ -137,9 +132,8 @@ fn rounded(call: &Call<'_>, how: Rounding) -> Bind {
         return Err(Mistake::new(call.span, format!("{} takes a number, not {}", call.name, describe(&data_type))));
     }
     let wide = call.double(0)?;
-    let result = call.named(&name, vec![wide], DataType::Double, move |arguments| {
-        math::round_double(&arguments[0], digits, how)
-    })?;
+    let result = call
+        .named(&name, vec![wide], DataType::Double, move |arguments| math::round_double(&arguments[0], digits, how))?;
     cast::cast(result, &data_type, call.session, call.span)
 }
 

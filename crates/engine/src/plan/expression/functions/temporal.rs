@@ -20,6 +20,7 @@ pub(super) fn find(call: &mut Call<'_>) -> Found {
 
 fn other(call: &mut Call<'_>) -> Found {
     Some(match call.name {
+        "TO_TIMESTAMP_LTZ" if is_text(call) => instant_of_text(call),
         "TO_TIMESTAMP_LTZ" => time::to_timestamp_ltz(std::mem::take(&mut call.arguments), call.session, call.span),
         "TO_TIMESTAMP" => parsed(call, "yyyy-MM-dd HH:mm:ss", DataType::Timestamp(3)),
         "TO_DATE" => parsed(call, "yyyy-MM-dd", DataType::Date),
@@ -53,12 +54,36 @@ fn parsed(call: &Call<'_>, default: &str, output: DataType) -> Bind {
     if is_date { cast::cast(bound, &DataType::Date, call.session, call.span) } else { Ok(bound) }
 }
 
+fn is_text(call: &Call<'_>) -> bool {
+    call.arguments.first().is_some_and(|(bound, _)| !bound.is_null && is_string(&bound.data_type))
+}
+
+/// `TO_TIMESTAMP_LTZ('text'[, pattern[, zone]])`: the text is UTC unless a zone is told.
+fn instant_of_text(call: &Call<'_>) -> Bind {
+    call.count(1, 3)?;
+    let zone = match call.arguments.get(2) {
+        None => crate::types::UTC.to_owned(),
+        Some(_) => call.literal_text(2, "the zone")?,
+    };
+    let at = call.arguments.last().map_or(call.span, |(_, span)| *span);
+    let zone = zone.parse().map_err(|_| Mistake::new(at, format!("'{zone}' is not a time zone")))?;
+    let pattern = pattern(call, 1, "yyyy-MM-dd HH:mm:ss")?;
+    let is_default = call.arguments.len() == 1;
+    let name = format!("TO_TIMESTAMP_LTZ {pattern}");
+    let local = call.named(&name, vec![call.text(0)?], DataType::Timestamp(3), move |arguments| {
+        date_text::read(&arguments[0], &pattern, is_default)
+    })?;
+    cast::cast(Bound { nullable: true, ..local }, &DataType::TimestampLtz(3), super::Session { zone }, call.span)
+}
+
 fn date_format(call: &Call<'_>) -> Bind {
     call.count(2, 2)?;
+    if is_text(call) {
+        return format_text(call);
+    }
     let (bound, span) = &call.arguments[0];
     let target = match &bound.data_type {
         _ if bound.is_null => DataType::Timestamp(3),
-        data_type if is_string(data_type) => DataType::Timestamp(3),
         DataType::Timestamp(_) => DataType::Timestamp(3),
         DataType::TimestampLtz(_) => DataType::TimestampLtz(3),
         other => {
@@ -73,6 +98,18 @@ fn date_format(call: &Call<'_>) -> Bind {
     call.named(&name, vec![call.cast(0, &target)?], DataType::String, move |arguments| {
         date_text::write(&arguments[0], &pattern, is_instant.then_some(zone))
     })
+}
+
+/// Of a text: NULL if it is no time.
+fn format_text(call: &Call<'_>) -> Bind {
+    let pattern = pattern(call, 1, "")?;
+    let usual =
+        date_text::Pattern::parse("yyyy-MM-dd HH:mm:ss").map_err(|error| Mistake::new(call.span, error.to_string()))?;
+    let name = format!("DATE_FORMAT text {pattern}");
+    let bound = call.named(&name, vec![call.text(0)?], DataType::String, move |arguments| {
+        date_text::write(&date_text::read(&arguments[0], &usual, true)?, &pattern, None)
+    })?;
+    Ok(Bound { nullable: true, ..bound })
 }
 
 /// Seconds since 1970 as text in the session's zone.

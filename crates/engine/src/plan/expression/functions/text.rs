@@ -24,13 +24,19 @@ pub(super) fn find(call: &mut Call<'_>) -> Found {
         "REPEAT" => with(call, 1, 1, DataType::String, |arguments| text::repeat(&arguments[0], &arguments[1])),
         "REPLACE" => with(call, 3, 0, DataType::String, text::replace),
         "POSITION" => with(call, 2, 0, DataType::Int, |arguments| text::position(&arguments[1], &arguments[0])),
+        "LOCATE" if call.arguments.len() == 3 => with(call, 2, 1, DataType::Int, text::locate),
         "LOCATE" => with(call, 2, 0, DataType::Int, |arguments| text::position(&arguments[1], &arguments[0])),
         "INSTR" => with(call, 2, 0, DataType::Int, |arguments| text::position(&arguments[0], &arguments[1])),
+        "TRANSLATE" => with(call, 3, 0, DataType::String, text::translate),
+        "CHR" => with(call, 0, 1, DataType::String, |arguments| text::chr(&arguments[0])),
+        "STARTSWITH" => with(call, 2, 0, DataType::Boolean, |arguments| text::starts_or_ends(arguments, false)),
+        "ENDSWITH" => with(call, 2, 0, DataType::Boolean, |arguments| text::starts_or_ends(arguments, true)),
         "LPAD" => padded(call, true),
         "RPAD" => padded(call, false),
         "OVERLAY" => overlay(call),
-        "SPLIT_INDEX" => with(call, 2, 1, DataType::String, text::split_index)
-            .map(|bound| super::Bound { nullable: true, ..bound }),
+        "SPLIT_INDEX" => {
+            with(call, 2, 1, DataType::String, text::split_index).map(|bound| super::Bound { nullable: true, ..bound })
+        }
         "CONCAT" | "||" => concat(call),
         "CONCAT_WS" => concat_ws(call),
         "REGEXP_EXTRACT" => regexp_extract(call),
@@ -118,10 +124,8 @@ fn regexp_extract(call: &Call<'_>) -> Bind {
             .ok_or_else(|| Mistake::new(*span, "the group of REGEXP_EXTRACT is a number written out"))?,
     };
     let name = format!("REGEXP_EXTRACT '{source}' {group}");
-    call.named(&name, vec![call.text(0)?], DataType::String, move |arguments| {
-        pattern.extract(&arguments[0], group)
-    })
-    .map(|bound| super::Bound { nullable: true, ..bound })
+    call.named(&name, vec![call.text(0)?], DataType::String, move |arguments| pattern.extract(&arguments[0], group))
+        .map(|bound| super::Bound { nullable: true, ..bound })
 }
 
 fn regexp_replace(call: &Call<'_>) -> Bind {
