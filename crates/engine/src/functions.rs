@@ -18,6 +18,8 @@ pub(crate) mod pattern;
 pub(crate) mod regex;
 pub(crate) mod text;
 
+pub(crate) use time_text::write_timestamp;
+
 use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;
 

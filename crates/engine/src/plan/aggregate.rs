@@ -103,6 +103,8 @@ impl Grouping<'_> {
         if let Some(known) = self.input.iter().position(|(expr, _)| expr == &bound.expr) {
             return known;
         }
+        let passed = super::draft::passes(&bound.expr).and_then(|index| self.scope.columns.get(index));
+        let name = passed.map_or(name, |passed| &passed.column.name);
         self.input.push((Arc::clone(&bound.expr), bound.column(name)));
         self.input.len() - 1
     }
@@ -126,7 +128,7 @@ impl Grouping<'_> {
         };
         let index = self.key_columns() + position;
         let data_type = call_type(&call, self);
-        Ok(Bound::new(column(&name.to_lowercase(), index), data_type, nullable))
+        Ok(Bound::new(column(function_name(&call.function), index), data_type, nullable))
     }
 
     fn aggregate_call(
@@ -259,14 +261,16 @@ impl Aggregates for Grouping<'_> {
                 WindowRole::End => 1,
                 WindowRole::Time => 2,
             };
-            let mut key = Bound::new(column("window", self.keys.len() + offset), bound.data_type, false);
+            let name = ["window_start", "window_end", "window_time"][offset];
+            let mut key = Bound::new(column(name, self.keys.len() + offset), bound.data_type, false);
             (key.time, key.window) = (bound.time, bound.window);
             return Ok(Some(key));
         }
         let position = self.keys.iter().position(|key| same(&key.expr, &bound.expr));
         Ok(position.map(|position| {
             let key = &self.keys[position];
-            let mut bound = Bound::new(column("key", position), key.data_type.clone(), key.nullable);
+            let name = key_name(key, self.scope);
+            let mut bound = Bound::new(column(&name, position), key.data_type.clone(), key.nullable);
             bound.window = key.window;
             bound
         }))

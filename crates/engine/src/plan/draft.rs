@@ -9,11 +9,15 @@ use super::source::SourceDraft;
 use crate::graph::{Aggregate, Changes, Sink, TopN, WindowAggregate, Windows};
 use arrow::array::timezone::Tz;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions;
 use std::sync::Arc;
 
 pub(super) type DraftId = usize;
+
+/// Expressions and the columns that they become.
+pub(super) type Items = Vec<(Arc<dyn PhysicalExpr>, Column)>;
 
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -119,7 +123,13 @@ impl Drafts {
             draft.changes = Changes::Updating { key: key.iter().map(position).collect() };
         }
         if let DraftKind::Calc(steps) = &mut draft.kind {
-            steps.push(Step::Project(items));
+            match steps.last_mut() {
+                Some(Step::Project(below)) => match merged(&items, below) {
+                    Some(merged) => *below = merged,
+                    None => steps.push(Step::Project(items)),
+                },
+                _ => steps.push(Step::Project(items)),
+            }
         }
         id
     }
@@ -140,6 +150,56 @@ impl Drafts {
         let kind = DraftKind::Calc(Vec::new());
         self.push(Draft { name: name.to_owned(), kind, inputs: vec![id], columns, changes, windowed, is_shared: false })
     }
+}
+
+/// One projection in place of two. None if something would be computed twice.
+fn merged(above: &Items, below: &Items) -> Option<Items> {
+    let mut uses = vec![0; below.len()];
+    for (expr, _) in above {
+        for index in column_indices(expr) {
+            // an expression that reads a column twice counts it once: it is not merged either
+            uses[index] += 1;
+        }
+    }
+    let is_plain = |index: usize| {
+        let expr = &below[index].0;
+        passes(expr).is_some() || expr.is::<expressions::Literal>()
+    };
+    if (0..below.len()).any(|index| uses[index] > 1 && !is_plain(index)) {
+        return None;
+    }
+    let replaced = |(expr, column): &(Arc<dyn PhysicalExpr>, Column)| {
+        let reads_computed = column_indices(expr).into_iter().any(|index| !is_plain(index));
+        if reads_computed && passes(expr).is_none() && reads_twice(expr) {
+            return None;
+        }
+        let swap = |expr: Arc<dyn PhysicalExpr>| {
+            let found = expr.downcast_ref::<expressions::Column>().and_then(|column| below.get(column.index()));
+            match found {
+                // what was put in its place is not looked into again
+                Some((inner, _)) => Ok(Transformed::new(Arc::clone(inner), true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(expr)),
+            }
+        };
+        let expr = Arc::clone(expr).transform_down(swap).data().ok()?;
+        Some((expr, column.clone()))
+    };
+    above.iter().map(replaced).collect()
+}
+
+/// True if some column stands in an expression more than once.
+fn reads_twice(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let mut seen = Vec::new();
+    let mut twice = false;
+    // the walk itself cannot fail
+    let _ = expr.apply(|expr| {
+        if let Some(column) = expr.downcast_ref::<expressions::Column>() {
+            twice |= seen.contains(&column.index());
+            seen.push(column.index());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    twice
 }
 
 /// The column that an expression only passes on.

@@ -1,6 +1,7 @@
 //! A graph as text: each sink with what comes to it, in SQL's words.
 
 use super::aggregate::function_name;
+use super::expression::sql_text;
 use crate::graph::{
     AggregateCall, AggregateFunction, AttachedWindow, Changes, Graph, Node, NodeId, NodeKind, Order, Sink, Source,
     SourceColumn, TopN, WindowShape, WindowSource, WindowTime, Windows,
@@ -10,7 +11,6 @@ use crate::types::sql_name;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use hoga_sql::quoted;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -159,10 +159,11 @@ fn source_lines(node: &Node, source: &Source) -> Vec<String> {
 
 fn operator_line(operator: &Operator) -> String {
     match operator {
-        Operator::Filter(predicate) => format!("filter {}", fmt_sql(predicate.as_ref())),
+        Operator::Filter(predicate) => format!("filter {}", sql_text(predicate)),
         Operator::Project { expressions, schema } => {
             let items = expressions.iter().zip(schema.fields()).map(|(expr, field)| item(expr, field.name()));
-            format!("project {}", items.collect::<Vec<_>>().join(", "))
+            let items: Vec<String> = items.collect();
+            if items.is_empty() { "project nothing".to_owned() } else { format!("project {}", items.join(", ")) }
         }
     }
 }
@@ -172,7 +173,7 @@ fn item(expr: &Arc<dyn PhysicalExpr>, name: &str) -> String {
     match passed {
         Some(column) if column.name() == name => quoted(name),
         Some(column) => format!("{} AS {}", quoted(column.name()), quoted(name)),
-        None => format!("{} AS {}", fmt_sql(expr.as_ref()), quoted(name)),
+        None => format!("{} AS {}", sql_text(expr), quoted(name)),
     }
 }
 

@@ -13,6 +13,7 @@ mod condition;
 mod functions;
 mod literal;
 mod nested;
+mod sql_text;
 mod sql_type;
 mod time;
 mod types;
@@ -20,6 +21,7 @@ mod types;
 pub(super) use binder::{Aggregates, Binder, Scope, ScopeColumn, flink_only, place};
 pub(super) use cast::{cast, typed_null};
 pub(super) use literal::{interval_ms, null};
+pub(super) use sql_text::sql_text;
 pub(super) use types::{average_type, common_type, describe, is_numeric, is_string, physical_type, sum_type};
 
 use super::column::{TimeAttribute, WindowRole};

@@ -5,7 +5,7 @@ use super::draft::{Draft, DraftId, DraftKind};
 use super::expression::{Bound, cast, column, common_type, describe, flink_only};
 use super::planner::{Context, Planned, Planner, Told, With};
 use crate::graph::Changes;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, SetOperator, SetQuantifier, Spanned};
+use datafusion::sql::sqlparser::ast::{LimitClause, Query, SetExpr, SetOperator, SetQuantifier, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use hoga_sql::Mistake;
 
@@ -31,7 +31,11 @@ impl<'a> Planner<'a> {
             told |= self.tell::<()>(problem.hint("a stream has no end to sort; the first rows of each key: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)")).is_err();
         }
         if query.limit_clause.is_some() || query.fetch.is_some() {
-            let problem = flink_only("LIMIT", context.statement);
+            let written = match &query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: Some(limit), .. }) => limit.span(),
+                _ => Span::empty(),
+            };
+            let problem = flink_only("LIMIT", span_or(written, context.statement));
             told |= self
                 .tell::<()>(problem.hint("the first rows of each key: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)"))
                 .is_err();

@@ -30,9 +30,15 @@ impl<'a> Planner<'a> {
             refused = self.tell::<()>(flink_only("a WINDOW clause", span)).is_err();
         }
         let relation = self.from(&select.from, context, span)?;
-        let filtered = self.filter_where(relation.clone(), select.selection.as_ref(), context);
-        let items = self.items(&select.projection, &relation.scope, context);
-        let (relation, items) = (filtered?, items?);
+        let relation = match self.filter_where(relation.clone(), select.selection.as_ref(), context) {
+            Ok(filtered) => filtered,
+            // the SELECT list may have its own mistakes
+            Err(Told) => {
+                refused = true;
+                relation
+            }
+        };
+        let items = self.items(&select.projection, &relation.scope, context)?;
         let groups = group_expressions(&select.group_by);
         let groups = self.keep(groups)?;
         let has_calls = items.iter().any(|item| matches!(item, Item::Expr(expr, _) if aggregate::has_calls(expr)));

@@ -4,14 +4,12 @@
 //! windows, and a HOP does not multiply rows before they are added up. So the window function below is taken out of the plan if
 //! nothing between reads an edge.
 
-use super::column::{Column, WindowRole};
-use super::draft::{Draft, DraftId, DraftKind, Drafts, Step, passes};
+use super::column::WindowRole;
+use super::draft::{Draft, DraftId, DraftKind, Drafts, Items, Step, passes};
 use super::expression::{column, column_indices, with_columns};
 use crate::graph::{WindowShape, WindowTime, Windows};
 use datafusion::physical_expr::PhysicalExpr;
 use std::sync::Arc;
-
-type Items = Vec<(Arc<dyn PhysicalExpr>, Column)>;
 
 pub(super) enum Windowing {
     /// `positions`: where the wanted columns are in the input. `partition`: of a SESSION.

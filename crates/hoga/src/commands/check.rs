@@ -41,7 +41,15 @@ fn report(file: &Path, plan: &GraphPlan) {
 
 /// The graph of a pipeline file, or of the built-in one.
 pub fn graph(file: Option<&Path>) -> Result<GraphPlan, Failure> {
-    plan_graph(&parse(file)?).map_err(|mistakes| Failure::user(mistakes.to_string()))
+    let (name, text) = read(file)?;
+    let (pipeline, mistakes) = hoga_sql::read_pipeline(&name, &text, &variable);
+    // what could be read is planned all the same: one run tells every mistake
+    let planned = pipeline.as_ref().map(plan_graph);
+    match planned {
+        Some(Ok(plan)) if mistakes.is_empty() => Ok(plan),
+        Some(Err(more)) => Err(Failure::user(mistakes.merged(more).to_string())),
+        _ => Err(Failure::user(mistakes.to_string())),
+    }
 }
 
 /// The plan of a pipeline file, or of the built-in one.
@@ -50,7 +58,13 @@ pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
 }
 
 fn parse(file: Option<&Path>) -> Result<Pipeline, Failure> {
-    let (name, text) = match file {
+    let (name, text) = read(file)?;
+    hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))
+}
+
+/// A pipeline's name in messages, and its text.
+fn read(file: Option<&Path>) -> Result<(String, String), Failure> {
+    Ok(match file {
         None => (BUILT_IN_PIPELINE_NAME.to_owned(), BUILT_IN_PIPELINE.to_owned()),
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
@@ -61,8 +75,7 @@ fn parse(file: Option<&Path>) -> Result<Pipeline, Failure> {
             })?;
             (path.display().to_string(), text)
         }
-    };
-    hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))
+    })
 }
 
 /// `${NAME}` in a pipeline is the environment's; what the embedded engine decides itself has a stand-in.

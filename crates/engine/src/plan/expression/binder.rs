@@ -168,7 +168,7 @@ impl<'a> Binder<'a> {
             Err(_) if name.quote_style.is_none() && functions::is_bare(&upper) => {
                 Err(functions::not_deterministic(&upper, name.span))
             }
-            found => self.named(found?),
+            found => self.named_at(found?, name.span),
         }
     }
 

@@ -14,10 +14,10 @@ use std::sync::Arc;
 pub(crate) type Function = dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync;
 
 #[derive(Clone)]
-struct Call {
+pub(super) struct Call {
     /// What is the same under one name computes the same: parameters that are in the function are in its name.
-    name: String,
-    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    pub(super) name: String,
+    pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     output: DataType,
     function: Arc<Function>,
 }
@@ -68,37 +68,8 @@ impl PhysicalExpr for Call {
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arguments = |f: &mut fmt::Formatter<'_>| {
-            for (index, argument) in self.arguments.iter().enumerate() {
-                f.write_str(if index == 0 { "" } else { ", " })?;
-                argument.fmt_sql(f)?;
-            }
-            Ok(())
-        };
-        if let Some((cast, target)) = self.name.split_once(" AS ") {
-            write!(f, "{cast}(")?;
-            arguments(f)?;
-            return write!(f, " AS {target})");
-        }
-        if let ([left, right], true) = (self.arguments.as_slice(), is_operator(&self.name)) {
-            f.write_str("(")?;
-            left.fmt_sql(f)?;
-            write!(f, " {} ", self.name)?;
-            right.fmt_sql(f)?;
-            return f.write_str(")");
-        }
-        if let ([row], Some(_)) = (self.arguments.as_slice(), self.name.strip_prefix('.')) {
-            row.fmt_sql(f)?;
-            return f.write_str(&self.name);
-        }
-        write!(f, "{}(", self.name)?;
-        arguments(f)?;
-        f.write_str(")")
+        write!(f, "{self}")
     }
-}
-
-fn is_operator(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| b"+-*/%<>=!|".contains(&byte))
 }
 
 impl fmt::Display for Call {

@@ -14,6 +14,7 @@ CREATE TABLE lake.d.ticks (`code` STRING, `price` DECIMAL(20, 8), `id` BIGINT) W
 CREATE TABLE lake.d.bars (`code` STRING, `since` TIMESTAMP(3), `high` DECIMAL(20, 8), `n` BIGINT, PRIMARY KEY (`code`, `since`) NOT ENFORCED);
 CREATE TABLE lake.d.totals (`code` STRING, `n` BIGINT, `total` DECIMAL(38, 8), PRIMARY KEY (`code`) NOT ENFORCED);
 CREATE TABLE lake.d.tops (`code` STRING, `place` BIGINT, `price` DECIMAL(20, 8), `id` BIGINT, PRIMARY KEY (`code`, `place`) NOT ENFORCED);
+CREATE TABLE lake.d.names (`code` STRING, PRIMARY KEY (`code`) NOT ENFORCED);
 CREATE TABLE lake.d.counts (`n` BIGINT, `k` INT, PRIMARY KEY (`k`) NOT ENFORCED);
 ";
 
@@ -36,10 +37,9 @@ fn projection_and_filter() {
             | lake table d.ticks: inserts
             | columns code, price, id
               lake.d.ticks: calc
-              | filter price > Some(150000000),20,8
+              | filter (price > 1.50000000)
               | filter code IS NOT NULL
-              | project UPPER(code) AS `EXPR$0`, (price * Some(2),10,0) AS `EXPR$1`, id
-              | project `EXPR$0` AS code, CAST(EXPR$1 AS DECIMAL(20, 8)) AS price, id
+              | project UPPER(code) AS code, CAST((price * 2) AS DECIMAL(20, 8)) AS price, id
                 source upbit-trade
                 | decode code STRING, price DECIMAL(20, 8), id BIGINT, ms BIGINT
                 | project code, price, id, TO_TIMESTAMP_LTZ *1(ms) AS ts
@@ -58,8 +58,7 @@ fn a_topic_is_read_once_and_decodes_what_all_need() {
             | lake table d.ticks: inserts
             | columns code, price, id
               lake.d.ticks: calc
-              | project code
-              | project code, None,20,8 AS price, NULL AS id
+              | project code, NULL AS price, NULL AS id
                 source upbit-trade [read by 2]
                 | decode code STRING, volume DECIMAL(24, 8), side STRING, id BIGINT, ms BIGINT
                 | project code, volume, side, id, TO_TIMESTAMP_LTZ *1(ms) AS ts
@@ -70,8 +69,7 @@ fn a_topic_is_read_once_and_decodes_what_all_need() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc
-              | filter volume > Some(1000000000),24,8
-              | project side, id
+              | filter (volume > 10.00000000)
               | project side AS code, id AS n
                 source upbit-trade [see above]
         "#]],
@@ -87,17 +85,16 @@ fn tumble() {
             | lake table d.bars, primary key code, since: inserts
             | columns code, since, high, n
               lake.d.bars: calc 2
-              | filter count > 1
-              | project key AS code, `window` AS window_start, `max` AS `EXPR$2`, `count` AS `EXPR$3`
-              | project code, window_start AS since, `EXPR$2` AS high, `EXPR$3` AS n
+              | filter (`count` > 1)
+              | project code, window_start AS since, `max` AS high, `count` AS n
                 lake.d.bars: window aggregate
                 | TUMBLE 1m of ts, in UTC
-                | group by key
-                | compute MAX(argument) DECIMAL(20, 8), COUNT(*) BIGINT
+                | group by code
+                | compute MAX(price) DECIMAL(20, 8), COUNT(*) BIGINT
                 | state: groups of open windows
                   lake.d.bars: calc
                   | filter code IS NOT NULL
-                  | project code AS key, price AS argument, ts
+                  | project code, price, ts
                     source upbit-trade
                     | decode code STRING, price DECIMAL(20, 8), ms BIGINT
                     | project code, price, TO_TIMESTAMP_LTZ *1(ms) AS ts
@@ -118,8 +115,7 @@ fn hop_cumulate_and_named_arguments() {
             | columns code, since, high, n
               lake.d.bars: union
                 lake.d.bars: calc 2
-                | project key AS code, `window` AS window_start, `max` AS `EXPR$2`, `count` AS `EXPR$3`
-                | project code, window_start AS since, `EXPR$2` AS high, `EXPR$3` AS n
+                | project code, window_start AS since, `max` AS high, `count` AS n
                   lake.d.bars: window aggregate
                   | HOP 5m every 1m of ts, in UTC
                   | group by code
@@ -133,15 +129,14 @@ fn hop_cumulate_and_named_arguments() {
                       | watermark ts - 5s, a partition is idle after 10s
                       | start at the earliest offset
                 lake.d.bars: calc 4
-                | project key AS code, `window` AS window_start, `max` AS `EXPR$2`, `count` AS `EXPR$3`
-                | project code, window_start AS since, `EXPR$2` AS high, `EXPR$3` AS n
+                | project code, window_start AS since, `max` AS high, `count` AS n
                   lake.d.bars: window aggregate 2
                   | CUMULATE 1d by 1h of ts, in UTC
-                  | group by key
-                  | compute MAX(argument) FILTER (WHERE `filter`) DECIMAL(20, 8), COUNT(DISTINCT argument) BIGINT
+                  | group by code
+                  | compute MAX(price) FILTER (WHERE `filter`) DECIMAL(20, 8), COUNT(DISTINCT id) BIGINT
                   | state: groups of open windows
                     lake.d.bars: calc 3
-                    | project code AS key, side = ASK AS `filter`, price AS argument, id AS argument, ts
+                    | project code, (side = 'ASK') AS `filter`, price, id, ts
                       source upbit-trade [see above]
         "#]],
     );
@@ -156,8 +151,7 @@ fn session() {
             | lake table d.bars, primary key code, since: inserts
             | columns code, since, high, n
               lake.d.bars: calc
-              | project key AS code, `window` AS window_start, `max` AS `EXPR$2`, `count` AS `EXPR$3`
-              | project code, window_start AS since, `EXPR$2` AS high, `EXPR$3` AS n
+              | project code, window_start AS since, `max` AS high, `count` AS n
                 lake.d.bars: window aggregate
                 | SESSION gap 30s of ts, in UTC
                 | group by code
@@ -182,8 +176,7 @@ fn processing_time() {
             | lake table d.bars, primary key code, since: inserts
             | columns code, since, high, n
               lake.d.bars: calc 2
-              | project key AS code, `window` AS window_start, `max` AS `EXPR$2`, `count` AS `EXPR$3`
-              | project code, window_start AS since, `EXPR$2` AS high, `EXPR$3` AS n
+              | project code, window_start AS since, `max` AS high, `count` AS n
                 lake.d.bars: window aggregate
                 | TUMBLE 10s of PROCTIME(), in UTC
                 | group by code
@@ -201,8 +194,7 @@ fn processing_time() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc 2
-              | project key AS code, `count` AS `EXPR$1`
-              | project code, `EXPR$1` AS n
+              | project code, `count` AS n
                 topic upbit-alert: window aggregate
                 | TUMBLE 10s of PROCTIME(), in UTC
                 | group by code
@@ -227,10 +219,9 @@ fn cascade_and_shared_view() {
             | lake table d.bars, primary key code, since: inserts
             | columns code, since, high, n
               lake.d.bars: calc
-              | project code, s, high, n
               | project code, s AS since, high, n
                 view bars_1m: calc [read by 2]
-                | project key AS code, `window` AS s, `window` AS rowtime, `max` AS high, `count` AS n
+                | project code, window_start AS s, window_time AS rowtime, `max` AS high, `count` AS n
                   view bars_1m: window aggregate
                   | TUMBLE 1m of ts, in UTC
                   | group by code
@@ -246,15 +237,14 @@ fn cascade_and_shared_view() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc 3
-              | project key AS code, `sum` AS `EXPR$1`
-              | project code, `EXPR$1` AS n
+              | project code, `sum` AS n
                 topic upbit-alert: window aggregate
                 | TUMBLE 5m of rowtime, in UTC
-                | group by key
-                | compute SUM(argument) BIGINT
+                | group by code
+                | compute SUM(n) BIGINT
                 | state: groups of open windows
                   topic upbit-alert: calc 2
-                  | project code AS key, n AS argument, rowtime
+                  | project code, n, rowtime
                     topic upbit-alert: calc
                     | project code, rowtime, n
                       view bars_1m: calc [see above]
@@ -273,16 +263,14 @@ fn window_of_window() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc 2
-              | project `max` AS `EXPR$0`, `max` AS `EXPR$1`
-              | project `EXPR$0` AS code, `EXPR$1` AS n
+              | project `max` AS code, `max` AS n
                 topic upbit-alert: window aggregate 2
                 | the rows' own windows: window_start, window_end
                 | one group
-                | compute MAX(argument) STRING, MAX(argument) BIGINT
+                | compute MAX(code) STRING, MAX(n) BIGINT
                 | state: groups of open windows
                   topic upbit-alert: calc
-                  | project key AS code, `window` AS window_start, `window` AS window_end, `count` AS n
-                  | project code AS argument, n AS argument, window_start, window_end
+                  | project code, `count` AS n, window_start, window_end
                     topic upbit-alert: window aggregate
                     | TUMBLE 1m of ts, in UTC
                     | group by code
@@ -307,16 +295,15 @@ fn windows_whose_edges_are_read() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc 2
-              | project key AS code, `count` AS `EXPR$1`
-              | project code, `EXPR$1` AS n
+              | project code, `count` AS n
                 topic upbit-alert: window aggregate
                 | the rows' own windows: window_start, window_end
-                | group by key
+                | group by code
                 | compute COUNT(*) BIGINT
                 | state: groups of open windows
                   topic upbit-alert: calc
-                  | filter window_start > 1767225600000
-                  | project code AS key, window_start, window_end
+                  | filter (window_start > TIMESTAMP '2026-01-01 00:00:00.000')
+                  | project code, window_start, window_end
                     topic upbit-alert: assign windows
                     | TUMBLE 1m of ts, in UTC
                       source upbit-trade [read by 2]
@@ -329,8 +316,7 @@ fn windows_whose_edges_are_read() {
             | lake table d.bars, primary key code, since: inserts
             | columns code, since, high, n
               lake.d.bars: calc
-              | project code, window_start
-              | project code, window_start AS since, None,20,8 AS high, NULL AS n
+              | project code, window_start AS since, NULL AS high, NULL AS n
                 lake.d.bars: assign windows
                 | TUMBLE 1m of ts, in UTC
                   source upbit-trade [see above]
@@ -348,12 +334,12 @@ fn updating_groups() {
             | lake table d.totals, primary key code: inserts, updates and deletes
             | columns code, n, total
               lake.d.totals: aggregate
-              | group by key
-              | compute COUNT(*) BIGINT, SUM(argument) DECIMAL(38, 8)
+              | group by code
+              | compute COUNT(*) BIGINT, SUM(price) DECIMAL(38, 8)
               | state: every group, for good
               | updates by code
                 lake.d.totals: calc
-                | project code AS key, price AS argument
+                | project code, price
                   source upbit-trade [read by 2]
                   | decode code STRING, price DECIMAL(20, 8), ms BIGINT
                   | project code, price, TO_TIMESTAMP_LTZ *1(ms) AS ts
@@ -364,8 +350,7 @@ fn updating_groups() {
             | lake table d.counts, primary key k: inserts, updates and deletes
             | columns n, k
               lake.d.counts: calc 2
-              | project `count` AS `EXPR$0`, 1 AS `EXPR$1`
-              | project `EXPR$0` AS n, `EXPR$1` AS k
+              | project `count` AS n, 1 AS k
               | updates its one row
                 lake.d.counts: aggregate
                 | one group
@@ -373,7 +358,7 @@ fn updating_groups() {
                 | state: every group, for good
                 | updates its one row
                   lake.d.counts: calc
-                  | project 
+                  | project nothing
                     source upbit-trade [see above]
         "#]],
     );
@@ -383,12 +368,47 @@ fn updating_groups() {
 fn groups_of_groups_and_distinct() {
     check(
         "INSERT INTO lake.d.totals SELECT side, COUNT(*), SUM(n) FROM (SELECT code, MAX(side) AS side, COUNT(*) AS n FROM trades GROUP BY code) GROUP BY side;
-         INSERT INTO lake.d.totals (code) SELECT DISTINCT UPPER(code) FROM trades;",
+         INSERT INTO lake.d.names SELECT DISTINCT UPPER(code) FROM trades;",
         expect![[r#"
-            test.sql:12:1: a second INSERT INTO lake.d.totals beside an updating query
-                INSERT INTO lake.d.totals SELECT side, COUNT(*), SUM(n) FROM (SELECT code, MAX(side) AS side, COUNT(*) AS n FROM trades GROUP BY code) GROUP BY side;
-                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              hint: one of them would delete what the other wrote"#]],
+            sink lake.d.totals
+            | lake table d.totals, primary key code: inserts, updates and deletes
+            | columns code, n, total
+              lake.d.totals: calc 3
+              | project side AS code, `count` AS n, CAST(`sum` AS DECIMAL(38, 8)) AS total
+              | updates by code
+                lake.d.totals: aggregate 2
+                | group by side
+                | compute COUNT(*) BIGINT, SUM(n) BIGINT
+                | state: every group, for good
+                | updates by side
+                  lake.d.totals: calc 2
+                  | project `max` AS side, `count` AS n
+                  | updates whole rows
+                    lake.d.totals: aggregate
+                    | group by code
+                    | compute MAX(side) STRING, COUNT(*) BIGINT
+                    | state: every group, for good
+                    | updates by code
+                      lake.d.totals: calc
+                      | project code, side
+                        source upbit-trade [read by 2]
+                        | decode code STRING, side STRING, ms BIGINT
+                        | project code, side, TO_TIMESTAMP_LTZ *1(ms) AS ts
+                        | watermark ts - 5s, a partition is idle after 10s
+                        | start at the earliest offset
+
+            sink lake.d.names
+            | lake table d.names, primary key code: inserts, updates and deletes
+            | columns code
+              lake.d.names: aggregate
+              | group by `EXPR$0`
+              | compute nothing
+              | state: every group, for good
+              | updates by `EXPR$0`
+                lake.d.names: calc
+                | project UPPER(code) AS `EXPR$0`
+                  source upbit-trade [see above]
+        "#]],
     );
 }
 
@@ -403,9 +423,7 @@ fn ranking() {
             | lake table d.tops, primary key code, place: inserts, updates and deletes
             | columns code, place, price, id
               lake.d.tops: calc 2
-              | filter id > 5
-              | project code, price, id, rn
-              | project code, rn, price, id
+              | filter (id > 5)
               | project code, rn AS place, price, id
               | updates by code, place
                 lake.d.tops: top n
@@ -424,9 +442,7 @@ fn ranking() {
             | lake table d.totals, primary key code: inserts, updates and deletes
             | columns code, n, total
               lake.d.totals: calc 2
-              | project code, id
-              | project code, id
-              | project code, id AS n, None,38,8 AS total
+              | project code, id AS n, NULL AS total
               | updates by code
                 lake.d.totals: top n
                 | the first row of each code by `order` DESC
@@ -465,8 +481,6 @@ fn ranking_in_windows() {
             | columns code, price, id
               lake.d.ticks: calc 2
               | project code, price, id
-              | project code, price, id
-              | project code, price, id
                 lake.d.ticks: top n
                 | the first row of each code by ts, id
                 | the rows' own windows: window_start, window_end
@@ -486,15 +500,12 @@ fn ranking_in_windows() {
             | columns code, n
               topic upbit-alert: calc 3
               | project code, n
-              | project code, n
-              | project code, n
                 topic upbit-alert: top n
                 | rows 2 to 3 by n DESC
                 | the rows' own windows: window_start, window_end
                 | state: rows of open windows
                   topic upbit-alert: calc 2
-                  | project key AS code, `window` AS window_start, `window` AS window_end, `count` AS n
-                  | project code, n, window_start, window_end
+                  | project code, `count` AS n, window_start, window_end
                     topic upbit-alert: window aggregate
                     | TUMBLE 1m of ts, in UTC
                     | group by code
@@ -519,8 +530,7 @@ fn union_with_and_two_inserts() {
               lake.d.ticks: union 2
                 lake.d.ticks: union
                   lake.d.ticks: calc
-                  | filter side = ASK
-                  | project code, price, id
+                  | filter (side = 'ASK')
                   | project code, price, id
                     source upbit-trade [read by 4]
                     | decode code STRING, price DECIMAL(20, 8), side STRING, id BIGINT, ms BIGINT
@@ -528,17 +538,14 @@ fn union_with_and_two_inserts() {
                     | watermark ts - 5s, a partition is idle after 10s
                     | start at the earliest offset
                   lake.d.ticks: calc 2
-                  | project code, 1 AS `EXPR$1`, id
-                  | project code, CAST(EXPR$1 AS DECIMAL(20, 8)) AS `EXPR$1`, id
+                  | project code, CAST(1 AS DECIMAL(20, 8)) AS `EXPR$1`, id
                     source upbit-trade [see above]
                   lake.d.ticks: calc 3
-                  | project code, price, 5 AS `EXPR$2`
-                  | project code, price, CAST(EXPR$2 AS BIGINT) AS `EXPR$2`
+                  | project code, price, CAST(5 AS BIGINT) AS `EXPR$2`
                     source upbit-trade [see above]
                 lake.d.ticks: calc 4
-                | filter side = BID
-                | project code, id
-                | project code, None,20,8 AS price, id
+                | filter (side = 'BID')
+                | project code, NULL AS price, id
                   source upbit-trade [see above]
         "#]],
     );
@@ -556,8 +563,7 @@ fn unnest() {
             | columns code, price, id
               lake.d.ticks: union
                 lake.d.ticks: calc
-                | filter p > Some(0),20,8
-                | project code, p, n
+                | filter (p > 0.00000000)
                 | project code, p AS price, CAST(n AS BIGINT) AS id
                   lake.d.ticks: unnest
                   | CROSS JOIN UNNEST(levels)
@@ -567,7 +573,6 @@ fn unnest() {
                     | watermark ts - 5s, a partition is idle after 10s
                     | start at the earliest offset
                 lake.d.ticks: calc 2
-                | project code, p, o
                 | project code, p AS price, CAST(o AS BIGINT) AS id
                   lake.d.ticks: unnest 2
                   | LEFT JOIN UNNEST(levels) WITH ORDINALITY
@@ -577,7 +582,6 @@ fn unnest() {
             | topic upbit-alert: inserts
             | columns code, n
               topic upbit-alert: calc 2
-              | project x, id
               | project x AS code, id AS n
                 topic upbit-alert: unnest
                 | CROSS JOIN UNNEST(``)

@@ -563,7 +563,10 @@ const TIMES: &[&str] = &[
 
 #[test]
 fn times_in_utc() {
-    check_in("UTC", TIMES, expect![[r#"
+    check_in(
+        "UTC",
+        TIMES,
+        expect![[r#"
         TO_TIMESTAMP_LTZ(ms, 3) → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.678
         TO_TIMESTAMP_LTZ(ms / 1000, 0) → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.000
         TO_TIMESTAMP_LTZ(l, 3) → TIMESTAMP_LTZ(3) = NULL
@@ -610,12 +613,16 @@ fn times_in_utc() {
         RAND() → ! RAND runs on Flink only: a replay would compute other rows
         INTERVAL '1' DAY → ! an INTERVAL stands here alone
         ms + INTERVAL '1' DAY → ! an INTERVAL moves a time, and this is BIGINT
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn times_in_seoul() {
-    check_in("Asia/Seoul", TIMES, expect![[r#"
+    check_in(
+        "Asia/Seoul",
+        TIMES,
+        expect![[r#"
         TO_TIMESTAMP_LTZ(ms, 3) → TIMESTAMP_LTZ(3) = 2026-03-09 00:04:05.678
         TO_TIMESTAMP_LTZ(ms / 1000, 0) → TIMESTAMP_LTZ(3) = 2026-03-09 00:04:05.000
         TO_TIMESTAMP_LTZ(l, 3) → TIMESTAMP_LTZ(3) = NULL
@@ -662,5 +669,6 @@ fn times_in_seoul() {
         RAND() → ! RAND runs on Flink only: a replay would compute other rows
         INTERVAL '1' DAY → ! an INTERVAL stands here alone
         ms + INTERVAL '1' DAY → ! an INTERVAL moves a time, and this is BIGINT
-    "#]]);
+    "#]],
+    );
 }
