@@ -4,7 +4,21 @@
 
 mod date_format;
 mod date_pattern;
+mod number_text;
+mod time_text;
 mod to_timestamp_ltz;
+mod zone;
+
+pub(crate) mod calendar;
+pub(crate) mod choose;
+pub(crate) mod convert;
+pub(crate) mod date_text;
+pub(crate) mod math;
+pub(crate) mod pattern;
+pub(crate) mod regex;
+pub(crate) mod text;
+
+pub(crate) use time_text::write_timestamp;
 
 use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;

@@ -141,13 +141,26 @@ pub enum WindowTime {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowShape {
-    Tumble { size_ms: i64, offset_ms: i64 },
+    Tumble {
+        size_ms: i64,
+        offset_ms: i64,
+    },
     /// `size_ms` is a multiple of `slide_ms`, as Flink wants it.
-    Hop { size_ms: i64, slide_ms: i64, offset_ms: i64 },
+    Hop {
+        size_ms: i64,
+        slide_ms: i64,
+        offset_ms: i64,
+    },
     /// `max_size_ms` is a multiple of `step_ms`.
-    Cumulate { max_size_ms: i64, step_ms: i64, offset_ms: i64 },
+    Cumulate {
+        max_size_ms: i64,
+        step_ms: i64,
+        offset_ms: i64,
+    },
     /// One for each key: rows at most `gap_ms` apart.
-    Session { gap_ms: i64 },
+    Session {
+        gap_ms: i64,
+    },
 }
 
 /// GROUP BY window_start, window_end, keys: closes a window when the watermark passes its end, and gives its groups once.

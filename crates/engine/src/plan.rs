@@ -3,12 +3,30 @@
 //! In: a parsed pipeline. Out: one [`JobPlan`] per INSERT, or everything that is wrong, each mistake at its place.
 //! Not here: topics and tables as they are on disk.
 
+mod aggregate;
 mod catalog;
 mod check;
+mod column;
+mod draft;
+pub mod explain;
+mod expression;
+mod from;
+mod insert;
+mod lower;
+mod planner;
+mod query;
+mod select;
 mod sink;
+mod source;
+mod topn;
 mod types;
+mod window;
+mod windowing;
+
+use aggregate::is_aggregate;
 
 use crate::checkpoint::recover::Startup;
+use crate::graph::Graph;
 use crate::operators::{self, CompileError, Operator};
 use crate::types::arrow_type;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -101,6 +119,34 @@ pub async fn plan_pipeline(pipeline: &Pipeline) -> Result<PipelinePlan, Diagnost
         return Ok(PipelinePlan { jobs, checkpoint_interval_ms: pipeline.settings.checkpoint_interval_ms() });
     }
     Err(pipeline.diagnostics(problems))
+}
+
+/// What a pipeline computes, as one graph.
+#[derive(Debug)]
+pub struct GraphPlan {
+    pub graph: Graph,
+    /// `SET 'execution.checkpointing.interval'`, if the file says it.
+    pub checkpoint_interval_ms: Option<u64>,
+}
+
+/// Plans every INSERT into one graph. All mistakes of all of them are told together.
+pub fn plan_graph(pipeline: &Pipeline) -> Result<GraphPlan, Diagnostics> {
+    let mut planner = planner::Planner::new(pipeline);
+    let mut targets = Vec::new();
+    for job in &pipeline.jobs {
+        // what is wrong is among the planner's problems, and the next INSERT is looked at all the same
+        let _ = planner.insert(job, &mut targets);
+    }
+    let sinks: Vec<_> = targets.into_iter().filter_map(|target| planner.sink(target).ok()).collect();
+    planner.check_unused();
+    if !planner.problems.is_empty() {
+        return Err(pipeline.diagnostics(planner.problems));
+    }
+    let graph = lower::lower(planner.drafts, &sinks).map_err(|error| {
+        let span = pipeline.jobs.first().map_or(Span::empty(), |job| job.span);
+        pipeline.diagnostics([mistake_of(&error, span)])
+    })?;
+    Ok(GraphPlan { graph, checkpoint_interval_ms: pipeline.settings.checkpoint_interval_ms() })
 }
 
 async fn plan_job(pipeline: &Pipeline, job: &Job) -> Result<JobPlan, Mistake> {
@@ -198,6 +244,8 @@ fn field_of(name: &str, kind: &ColumnKind, span: Span) -> Result<Field, Mistake>
 fn schema_of(fields: Vec<Field>) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
+
+use schema_of as schema_from;
 
 /// DataFusion's messages begin with their kind and may end with hints of several lines.
 fn first_sentence(error: &DataFusionError) -> String {

@@ -23,6 +23,8 @@ pub enum Command {
     Sql(SqlArgs),
     /// Check pipeline files: every mistake with file:line:column
     Check(CheckArgs),
+    /// Show what a pipeline file computes: per table the operators, windows, watermarks and state
+    Explain(ExplainArgs),
     /// Show what a running hoga is doing
     Status(StatusArgs),
     /// Run a simulated exchange that speaks Upbit's WebSocket and REST
@@ -142,6 +144,13 @@ pub struct CheckArgs {
     /// Pipeline files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A pipeline file [default: pipeline/upbit.sql as built in]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

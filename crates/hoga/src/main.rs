@@ -36,6 +36,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(args) => up::run(args),
         Command::Sql(args) => commands::sql::run(args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Sim(args) => commands::sim::run(args),
     }

@@ -1,17 +1,17 @@
 //! Java's date patterns as far as they are digits: `yyyy MM dd HH mm ss SSS`, quoted text and punctuation.
 
-use chrono::{Datelike, NaiveDateTime, Timelike};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use std::fmt::Write;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("pattern \"{pattern}\": \"{letters}\" runs on Flink only; use yyyy, MM, dd, HH, mm, ss, SSS and '…'")]
-pub(super) struct PatternError {
+pub(crate) struct PatternError {
     pattern: String,
     letters: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern(Vec<Piece>);
+pub(crate) struct Pattern(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -26,7 +26,7 @@ enum Piece {
 }
 
 impl Pattern {
-    pub(super) fn parse(pattern: &str) -> Result<Pattern, PatternError> {
+    pub(crate) fn parse(pattern: &str) -> Result<Pattern, PatternError> {
         let mut pieces = Vec::new();
         let mut rest = pattern;
         while let Some(first) = rest.chars().next() {
@@ -54,7 +54,7 @@ impl Pattern {
     }
 
     /// Times in one interval of this length are printed alike.
-    pub(super) fn resolution_ms(&self) -> i64 {
+    pub(crate) fn resolution_ms(&self) -> i64 {
         if self.0.contains(&Piece::Millisecond) {
             1
         } else if self.0.contains(&Piece::Second) {
@@ -66,11 +66,11 @@ impl Pattern {
     }
 
     /// About how long a text is.
-    pub(super) fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         self.0.len() * 3
     }
 
-    pub(super) fn write(&self, time: NaiveDateTime, out: &mut String) {
+    pub(crate) fn write(&self, time: NaiveDateTime, out: &mut String) {
         for piece in &self.0 {
             // writing into a String cannot fail
             let _ = match piece {
@@ -84,6 +84,60 @@ impl Pattern {
                 Piece::Text(text) => write!(out, "{text}"),
             };
         }
+    }
+}
+
+impl Pattern {
+    /// The time that a text of exactly this form says; what the form does not name is the start of 1970.
+    pub(crate) fn read(&self, text: &str) -> Option<NaiveDateTime> {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        let (mut hour, mut minute, mut second, mut ms) = (0, 0, 0, 0);
+        let mut rest = text;
+        for piece in &self.0 {
+            let (target, digits) = match piece {
+                Piece::Text(expected) => {
+                    rest = rest.strip_prefix(expected.as_str())?;
+                    continue;
+                }
+                Piece::Year => (&mut year, 4),
+                Piece::Month => (&mut month, 2),
+                Piece::Day => (&mut day, 2),
+                Piece::Hour => (&mut hour, 2),
+                Piece::Minute => (&mut minute, 2),
+                Piece::Second => (&mut second, 2),
+                Piece::Millisecond => (&mut ms, 3),
+            };
+            let number = rest.get(..digits).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+            *target = number.parse::<u32>().ok()?;
+            rest = &rest[digits..];
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+        // Java takes the 30th of February for its last day
+        let year = i32::try_from(year).ok()?;
+        let days = (28..=day.min(31)).rev().find(|day| NaiveDate::from_ymd_opt(year, month, *day).is_some());
+        let day = if (29..=31).contains(&day) { days? } else { day };
+        NaiveDate::from_ymd_opt(year, month, day)?.and_hms_milli_opt(hour, minute, second, ms)
+    }
+}
+
+/// The pattern with every piece told apart, to name a function by.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Year => f.write_str("yyyy")?,
+                Piece::Month => f.write_str("MM")?,
+                Piece::Day => f.write_str("dd")?,
+                Piece::Hour => f.write_str("HH")?,
+                Piece::Minute => f.write_str("mm")?,
+                Piece::Second => f.write_str("ss")?,
+                Piece::Millisecond => f.write_str("SSS")?,
+                Piece::Text(text) => write!(f, "'{text}'")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -31,6 +31,23 @@ pub(super) fn table_spec(table: &Table, span: Span) -> Result<TableSpec, Mistake
     })
 }
 
+/// The lake table of the stream graph: also one with a primary key.
+pub(super) fn lake_spec(table: &Table, span: Span) -> Result<TableSpec, Mistake> {
+    let Connector::Paimon(paimon) = table.connector() else {
+        return Err(Mistake::new(span, format!("table {} is a topic", table.path)));
+    };
+    let fields = table.columns.iter().map(|column| field_of(&column.name, &column.kind, column.span));
+    Ok(TableSpec {
+        database: table.path.database.clone(),
+        table: table.path.table.clone(),
+        schema: schema_of(fields.collect::<Result<_, _>>()?),
+        partition_keys: table.partition_keys.clone(),
+        primary_keys: table.primary_key.clone(),
+        options: paimon.options.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),
+        comment: table.comment.clone(),
+    })
+}
+
 /// Puts the query's columns under the sink's names and types; columns that the INSERT does not name become NULL.
 pub(super) fn cast_to_sink(plan: LogicalPlan, job: &Job, sink: &SchemaRef) -> Result<LogicalPlan, Mistake> {
     let given = plan.schema().fields().len();

@@ -3,6 +3,11 @@
 use super::*;
 use expect_test::{Expect, expect};
 
+mod graphs;
+mod refusals;
+mod soup;
+mod values;
+
 const TABLES: &str =
     "CREATE TEMPORARY TABLE source (`id` BIGINT, `code` STRING, `price` DECIMAL(20, 8), `unused` STRING,
   `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, `ts` AS TO_TIMESTAMP_LTZ(`id`, 3))
