@@ -49,6 +49,8 @@ def result(name: str, value: str, target: str = "") -> None:
 
 def ratio(name: str, ours: float, theirs: float, unit: str, more_is_better: bool) -> None:
     """One line that compares; above 1 is in our favour whichever way the unit points."""
+    if not 0 < theirs < float("inf"):
+        return result(name, "no ratio", f"hoga {ours:,.4g} {unit}; Python kept nothing at the rates asked")
     better = ours / theirs if more_is_better else theirs / ours
     print(f"  {name:<58} {better:>15.1f}x   hoga {ours:,.4g} {unit}, Python {theirs:,.4g} {unit}", flush=True)
 

@@ -5,3 +5,6 @@ mod scan;
 mod service;
 
 pub use service::{QueryLimits, QueryService};
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let warehouse = PathBuf::from(std::env::args().nth(1).ok_or("usage: keyed_tables DIR")?);
     let lake = Lake::open(LakeOptions { warehouse, commit_user: "hoga".into() })?;
     let mut rows = BTreeMap::new(); // (market, start) to price, the same for every table
-    for (name, data_type) in key_types() {
+    for (index, (name, data_type)) in key_types().into_iter().enumerate() {
         let schema = Arc::new(Schema::new(vec![
             Field::new("market", DataType::Utf8, false),
             Field::new("start", data_type.clone(), false),
@@ -90,7 +90,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             options: [("bucket".to_owned(), "2".to_owned())].into(),
             comment: None,
         };
-        let table = lake.ensure_table(&spec, LiveTableOptions::default()).await?;
+        // Every second one has its files merged on the way, the others leave that to the reader.
+        let partition_files_max = if index % 2 == 0 { 2 } else { 1_000 };
+        let options = LiveTableOptions { partition_files_max, ..LiveTableOptions::default() };
+        let table = lake.ensure_table(&spec, options).await?;
         for round in 0..ROUNDS {
             let keys = (0..MARKETS).flat_map(|market| (0..STARTS).map(move |start| (market, start)));
             let changes: Vec<(i64, i64, RowKind, i128)> = keys

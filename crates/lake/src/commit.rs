@@ -2,11 +2,13 @@
 
 use crate::error::{LakeError, Result};
 use crate::prepare::{Prepared, data_files};
+use crate::rewrite::RewritePolicy;
 use crate::sync::sync_directory;
 use paimon::spec::{Manifest, ManifestList, Snapshot};
 use paimon::{CommitMessage, Table};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How many snapshots are looked at, from the latest backwards, for the last one of our commit user. One committer per
 /// table makes it the first; other engines may have compacted in between.
@@ -37,7 +39,8 @@ pub fn decide(latest_of_user: Option<i64>, wanted: i64) -> CommitDecision {
 #[derive(Debug, Clone)]
 pub struct Committed {
     pub identifier: i64,
-    /// None if there was nothing to commit: an empty commit leaves no snapshot.
+    /// None if there was nothing to commit: an empty commit leaves no snapshot. Of a primary-key table it may be the one
+    /// after, with the same rows in fewer files.
     pub snapshot_id: Option<i64>,
     /// True if an earlier attempt had already done it.
     pub was_committed: bool,
@@ -47,14 +50,16 @@ pub struct Committed {
 }
 
 /// Publishes snapshots of one table, one at a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Committer {
     pub(crate) name: String,
     pub(crate) table: Table,
     pub(crate) directory: PathBuf,
     pub(crate) commit_user: String,
     /// The warehouse lock keeps other processes out, this one keeps our own tasks apart.
-    pub(crate) one_at_a_time: tokio::sync::Mutex<()>,
+    pub(crate) one_at_a_time: Arc<tokio::sync::Mutex<()>>,
+    /// Present for a primary-key table.
+    pub(crate) rewrites: Option<Arc<RewritePolicy>>,
 }
 
 impl Committer {
@@ -108,7 +113,19 @@ impl Committer {
         };
         let snapshot = snapshot.ok_or_else(|| invalid("the snapshot just published is not in the table"))?;
         self.sync_metadata().await?;
-        Ok(committed(Some(snapshot), false))
+        Ok(committed(Some(self.with_few_files(snapshot).await), false))
+    }
+
+    /// The commit is done: if files cannot be merged now, they will be after a later one.
+    async fn with_few_files(&self, snapshot: Snapshot) -> Snapshot {
+        let Some(policy) = self.rewrites.as_ref().filter(|policy| policy.is_due()) else { return snapshot };
+        match self.rewrite(&snapshot, policy.files_max).await {
+            Ok(rewritten) => rewritten.unwrap_or(snapshot),
+            Err(error) => {
+                tracing::warn!(table = self.name, %error, "cannot merge files; reads stay slower until it succeeds");
+                snapshot
+            }
+        }
     }
 
     async fn publish(&self, messages: Vec<CommitMessage>, prepared: &Prepared) -> Result<()> {
@@ -178,7 +195,7 @@ impl Committer {
         Err(LakeError::IdentifierReused { table: self.name.clone(), identifier, snapshot_id: snapshot.id() })
     }
 
-    async fn sync_metadata(&self) -> Result<()> {
+    pub(crate) async fn sync_metadata(&self) -> Result<()> {
         let directory = self.directory.clone();
         tokio::task::spawn_blocking(move || {
             sync_directory(&directory.join("manifest"))?;

@@ -3,7 +3,8 @@
 //!
 //! In: sealed Arrow batches from the engine. Out: views (committed snapshot ∪ rows not yet committed, each exactly once).
 //! State: a local warehouse directory, and the tail in memory, which the log can rebuild.
-//! Not here: offsets and checkpoints (engine), SQL and table providers (engine), compaction and expiry (a later issue).
+//! Not here: offsets and checkpoints (engine), SQL and table providers (engine), compaction of append tables and expiry (a
+//! later issue).
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
 mod catalog;
@@ -16,6 +17,7 @@ mod lock;
 mod paimon_schema;
 mod prepare;
 mod primary_key;
+mod rewrite;
 mod scan;
 mod spec;
 mod sync;

@@ -9,6 +9,7 @@ use crate::error::{LakeError, Result};
 use crate::lock::WarehouseLock;
 use crate::prepare::{FileWriter, KeyedWriter, PartToWrite, Prepared};
 use crate::primary_key::keeps_every_change;
+use crate::rewrite::RewritePolicy;
 use crate::scan::{Pinned, View};
 use crate::tail::{Tail, TailBatch};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -32,11 +33,21 @@ pub struct LiveTableOptions {
     /// Batches a slow subscriber may lag behind before it loses the oldest (and is told so); they stay in memory until
     /// it has taken them.
     pub subscriber_batches_max: usize,
+    /// A partition of a primary-key table with more data files than this is written again as its merged rows by the next
+    /// commit that looks, one in `partition_files_max / 2`; so a read merges about one and a half times as many at most.
+    pub partition_files_max: usize,
 }
+
+/// Reads take some 2 ms a file and hold every one open; a bar's partition is written again 30 times a day.
+const PARTITION_FILES_MAX: usize = 96;
 
 impl Default for LiveTableOptions {
     fn default() -> Self {
-        LiveTableOptions { sort_columns: Vec::new(), subscriber_batches_max: 128 }
+        LiveTableOptions {
+            sort_columns: Vec::new(),
+            subscriber_batches_max: 128,
+            partition_files_max: PARTITION_FILES_MAX,
+        }
     }
 }
 
@@ -201,7 +212,8 @@ impl LiveTable {
                 table,
                 directory,
                 commit_user: commit_user.to_owned(),
-                one_at_a_time: tokio::sync::Mutex::new(()),
+                one_at_a_time: Arc::default(),
+                rewrites: identity.key.as_ref().map(|_| Arc::new(RewritePolicy::new(settings.partition_files_max))),
             },
             tail: Mutex::new(Tail::new(key)),
             state: Mutex::new(Arc::new(State { pinned, ..State::default() })),
@@ -328,7 +340,7 @@ impl LiveTable {
     /// Durable on return, also against a power cut. If the process dies one line earlier, the snapshot may or may not
     /// exist; committing the checkpoint's `Prepared` again settles it. Identifiers must rise from commit to commit, and
     /// `prepared` must be in a checkpoint before the first attempt. Nothing is ever deleted on failure. With no rows
-    /// there is no snapshot.
+    /// there is no snapshot. On a primary-key table it now and then also merges the files of a partition that has too many.
     pub async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
         let committed = self.committer.commit(prepared).await?;
         if let Some(writer) = &self.writer.keyed {

@@ -70,9 +70,6 @@ pub(crate) fn check_writable(
             "partition key \"{outside}\" is not part of the primary key, so a key could move between partitions; add it"
         ));
     }
-    if primary_keys.iter().all(|key| partition_keys.contains(key)) {
-        return refuse("the primary key is the partition key; a partition would be a single row".to_owned());
-    }
     match options.get("bucket").map(|text| (text, text.trim().parse::<i32>())) {
         Some((_, Ok(1..))) => {}
         Some((text, _)) => {

@@ -90,6 +90,29 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
+    /// Takes the next key of the object if it is this one, written without white space: `quoted` is `"name":`.
+    ///
+    /// Machines write the same keys in the same order, and comparing a known key is cheaper than finding where one ends.
+    /// False says nothing about what comes next, and nothing was read then: ask [`next_key`](Scanner::next_key).
+    #[inline]
+    pub fn next_key_is(&mut self, quoted: &[u8]) -> bool {
+        let Some(level) = self.depth.checked_sub(1) else { return false };
+        let bytes = self.text.as_bytes();
+        let mut at = self.position;
+        if self.has_members & (1 << level) != 0 {
+            if bytes.get(at) != Some(&b',') {
+                return false;
+            }
+            at += 1;
+        }
+        if !bytes.get(at..).is_some_and(|rest| rest.starts_with(quoted)) {
+            return false;
+        }
+        self.has_members |= 1 << level;
+        self.position = at + quoted.len();
+        true
+    }
+
     pub fn begin_array(&mut self) -> Result<(), JsonError> {
         self.open(b'[', "expected an array")
     }
@@ -100,22 +123,56 @@ impl<'a> Scanner<'a> {
     }
 
     /// The content of a string; borrowed unless it has escapes.
+    #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"', "expected a string")?;
         let start = self.position;
-        loop {
-            match self.text.as_bytes().get(self.position) {
-                Some(b'"') => {
-                    let content = &self.text[start..self.position];
-                    self.position += 1;
-                    return Ok(Cow::Borrowed(content));
-                }
-                Some(b'\\') => return self.string_with_escapes(start),
-                Some(0..=0x1f) => return Err(self.error("control character in a string")),
-                Some(_) => self.position += 1,
-                None => return Err(self.error("the text ends inside a string")),
+        self.position = end_of_plain(self.text.as_bytes(), start);
+        match self.text.as_bytes().get(self.position) {
+            Some(b'"') => {
+                let content = &self.text[start..self.position];
+                self.position += 1;
+                Ok(Cow::Borrowed(content))
             }
+            Some(b'\\') => self.string_with_escapes(start),
+            Some(_) => Err(self.error("control character in a string")),
+            None => Err(self.error("the text ends inside a string")),
         }
+    }
+
+    /// The next value as units of 10^-`scale`, if it is a number in a plain spelling that fits: at most 18 digits before the
+    /// point, at most `scale` after it, no exponent. None for anything else, which stays to be read.
+    #[inline]
+    pub fn plain_decimal(&mut self, precision: u8, scale: u8) -> Option<i128> {
+        let mut digits = Digits::after_sign(self.text.as_bytes(), self.position)?;
+        let whole = digits.whole()?;
+        let scale = usize::from(scale);
+        let (fraction, fraction_digits) = match digits.fraction() {
+            Some(found) => found?,
+            None => (0, 0),
+        };
+        if fraction_digits > scale || !digits.at_end() {
+            return None;
+        }
+        let units = u128::from(whole) * shift(scale)? + u128::from(fraction) * shift(scale - fraction_digits)?;
+        if units >= *POWERS_OF_TEN.get(usize::from(precision))? {
+            return None;
+        }
+        let units = i128::try_from(units).ok()?;
+        self.position = digits.at;
+        Some(if digits.is_negative { -units } else { units })
+    }
+
+    /// The next value, if it is a whole number of at most 18 digits. None for anything else, which stays to be read.
+    #[inline]
+    pub fn plain_integer(&mut self) -> Option<i64> {
+        let mut digits = Digits::after_sign(self.text.as_bytes(), self.position)?;
+        let whole = i64::try_from(digits.whole()?).ok()?;
+        if !digits.at_end() {
+            return None;
+        }
+        self.position = digits.at;
+        Some(if digits.is_negative { -whole } else { whole })
     }
 
     /// The token of a number, as it is spelled.
@@ -347,6 +404,104 @@ impl<'a> Scanner<'a> {
         self.position += 4;
         Ok(value)
     }
+}
+
+/// Whole numbers of more digits may not fit 64 bits.
+const PLAIN_DIGITS_MAX: usize = 18;
+
+/// Reads a plain number digit by digit; gives up on anything that is not one.
+struct Digits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    is_negative: bool,
+}
+
+impl<'a> Digits<'a> {
+    #[inline]
+    fn after_sign(bytes: &'a [u8], at: usize) -> Option<Digits<'a>> {
+        match bytes.get(at)? {
+            b'-' => Some(Digits { bytes, at: at + 1, is_negative: true }),
+            b'0'..=b'9' => Some(Digits { bytes, at, is_negative: false }),
+            _ => None,
+        }
+    }
+
+    /// The digits before the point. JSON allows no zero in front of others.
+    #[inline]
+    fn whole(&mut self) -> Option<u64> {
+        let starts_with_zero = self.bytes.get(self.at) == Some(&b'0');
+        let (value, count) = self.run()?;
+        (count == 1 || !starts_with_zero).then_some(value)
+    }
+
+    /// The digits after the point and how many there are; None if there is no point, Some(None) if there is no plain fraction.
+    #[inline]
+    fn fraction(&mut self) -> Option<Option<(u64, usize)>> {
+        if self.bytes.get(self.at) != Some(&b'.') {
+            return None;
+        }
+        self.at += 1;
+        Some(self.run())
+    }
+
+    /// True if the number ends here: not in an exponent, not in a second point.
+    #[inline]
+    fn at_end(&self) -> bool {
+        matches!(self.bytes.get(self.at), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+    }
+
+    #[inline]
+    fn run(&mut self) -> Option<(u64, usize)> {
+        let start = self.at;
+        let mut value = 0_u64;
+        while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+        {
+            if self.at - start == PLAIN_DIGITS_MAX {
+                return None;
+            }
+            value = value * 10 + u64::from(digit);
+            self.at += 1;
+        }
+        (self.at > start).then_some((value, self.at - start))
+    }
+}
+
+/// 10^0 to 10^38.
+const POWERS_OF_TEN: [u128; 39] = {
+    let mut powers = [1_u128; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
+/// What to multiply by for this many digits more; None if the product of 18 digits could exceed 128 bits.
+#[inline]
+fn shift(digits: usize) -> Option<u128> {
+    POWERS_OF_TEN.get(digits).copied().filter(|_| digits + PLAIN_DIGITS_MAX < POWERS_OF_TEN.len())
+}
+
+/// The first byte from `at` on that ends a run of ordinary characters: a quote, a backslash or a control character.
+#[inline]
+fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // the lowest set bit marks the first zero byte of a word; bits above it may be wrong
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    while let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | below_space;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        at += 1;
+    }
+    at
 }
 
 /// Appends `text` as a JSON string with its quotes.

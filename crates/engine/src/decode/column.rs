@@ -42,6 +42,8 @@ enum Values {
     },
     Row {
         fields: Fields,
+        /// The fields' names as the text of a key: `"name":`.
+        keys: Vec<Vec<u8>>,
         columns: Vec<Column>,
     },
 }
@@ -63,6 +65,7 @@ impl Column {
             },
             DataType::Struct(fields) => Values::Row {
                 fields: fields.clone(),
+                keys: fields.iter().map(|field| quoted_key(field.name())).collect(),
                 columns: fields.iter().map(|field| Column::new(field.data_type())).collect::<Result<_, _>>()?,
             },
             other => {
@@ -95,14 +98,21 @@ impl Column {
         let number_error = |reason: NumberError| DecodeError::Number { field: field.to_owned(), reason };
         match &mut self.values {
             Values::Decimal { units, precision, scale } => {
-                let token = number_token(json, field, &self.data_type)?;
-                units.push(parse_decimal(&token, *precision, *scale).map_err(number_error)?);
+                units.push(match json.plain_decimal(*precision, *scale) {
+                    Some(units) => units,
+                    None => {
+                        let token = number_token(json, field, &self.data_type)?;
+                        parse_decimal(&token, *precision, *scale).map_err(number_error)?
+                    }
+                });
             }
             Values::Integer(values) => {
-                let token = number_token(json, field, &self.data_type)?;
-                let value = parse_bigint(&token).map_err(number_error)?;
+                let value = match json.plain_integer() {
+                    Some(value) => value,
+                    None => parse_bigint(&number_token(json, field, &self.data_type)?).map_err(number_error)?,
+                };
                 if !fits(value, &self.data_type) {
-                    return Err(wrong_type(field, &self.data_type, &token));
+                    return Err(wrong_type(field, &self.data_type, &value.to_string()));
                 }
                 values.push(value);
             }
@@ -130,21 +140,24 @@ impl Column {
                 }
                 ends.push(column.len() as i32);
             }
-            Values::Row { fields, columns } => {
+            Values::Row { fields, keys, columns } => {
                 if json.peek()? != Kind::Object {
                     return Err(wrong_type(field, &self.data_type, json.skip()?));
                 }
                 let row = self.valid.len();
                 json.begin_object()?;
                 let mut expected = 0;
-                while let Some(key) = json.next_key()? {
-                    let index = match fields.get(expected) {
-                        Some(field) if *field.name() == *key => Some(expected),
-                        _ => fields.iter().position(|field| *field.name() == *key),
-                    };
-                    let Some(index) = index else {
-                        json.skip()?;
-                        continue;
+                loop {
+                    let index = match keys.get(expected) {
+                        Some(key) if json.next_key_is(key) => expected,
+                        _ => {
+                            let Some(key) = json.next_key()? else { break };
+                            let Some(index) = fields.iter().position(|field| *field.name() == *key) else {
+                                json.skip()?;
+                                continue;
+                            };
+                            index
+                        }
                     };
                     expected = index + 1;
                     columns[index].truncate(row);
@@ -163,7 +176,26 @@ impl Column {
     }
 
     /// Forgets every row from `rows` on.
+    #[inline]
     pub(super) fn truncate(&mut self, rows: usize) {
+        if self.valid.len() > rows || self.has_partial_row() {
+            self.cut(rows);
+        }
+    }
+
+    /// True if a value was begun that did not become a row.
+    fn has_partial_row(&self) -> bool {
+        match &self.values {
+            Values::List { ends, column, .. } => column.len() > end_of(ends) || column.has_partial_row(),
+            Values::Row { columns, .. } => {
+                columns.iter().any(|column| column.len() > self.valid.len() || column.has_partial_row())
+            }
+            Values::Text { bytes, ends } => bytes.len() > end_of(ends),
+            Values::Boolean(_) | Values::Integer(_) | Values::Double(_) | Values::Decimal { .. } => false,
+        }
+    }
+
+    fn cut(&mut self, rows: usize) {
         self.valid.truncate(rows);
         match &mut self.values {
             Values::Boolean(values) => values.truncate(rows),
@@ -210,7 +242,7 @@ impl Column {
                 let offsets = offsets(take(ends));
                 Arc::new(ListArray::try_new(Arc::clone(element), offsets, column.finish()?, nulls)?)
             }
-            Values::Row { fields, columns } => {
+            Values::Row { fields, columns, .. } => {
                 let arrays = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
                 Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, rows)?)
             }
@@ -228,6 +260,14 @@ impl Column {
         }
         self.push(json, field)
     }
+}
+
+/// A key as compact JSON writes it, colon included. What needs escapes gets a text that no JSON holds, and is looked up instead.
+pub(super) fn quoted_key(name: &str) -> Vec<u8> {
+    if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        return vec![0];
+    }
+    [b"\"", name.as_bytes(), b"\":"].concat()
 }
 
 /// A number, or the content of a string that may be one.

@@ -42,6 +42,33 @@ fn check(records: &[&str], expected: Expect) {
 }
 
 #[test]
+fn the_order_of_keys_may_change_from_record_to_record() {
+    check(
+        &[
+            r#"{"id":1,"x":0,"code":"a","price":1,"y":[],"flag":true}"#,
+            r#"{"x":0,"price":2,"flag":false,"id":2,"z":"é\u0041","code":"b"}"#,
+            r#"{"id":3,"x":0,"code":"c","price":3,"y":[],"flag":true}"#,
+            r#"{ "id" : 4 , "x" : 0 , "code" : "d" , "price" : 4 }"#,
+            r#"{"id":5,"x":"#,
+            r#"{"id":6,"units":[{"ask_size":1,"ask_price":2,"other":3},{"ask_price":4,"ask_size":true}]}"#,
+            r#"{"id":7,"units":[{"ask_price":5,"ask_size":6}]}"#,
+        ],
+        expect![[r#"
+            {"id":5,"x":: invalid JSON at byte 12: the text ends where a value should be
+            {"id":6,"units":[{"ask_size":1,"ask_price":2,"other":3},{"ask_price":4,"ask_size":true}]}: field "ask_size": expected DECIMAL(24, 8), found true
+            +------+------------+----+------+-------+-------------------------------------------------+
+            | code | price      | id | rate | flag  | units                                           |
+            +------+------------+----+------+-------+-------------------------------------------------+
+            | a    | 1.00000000 | 1  |      | true  |                                                 |
+            | b    | 2.00000000 | 2  |      | false |                                                 |
+            | c    | 3.00000000 | 3  |      | true  |                                                 |
+            | d    | 4.00000000 | 4  |      |       |                                                 |
+            |      |            | 7  |      |       | [{ask_price: 5.00000000, ask_size: 6.00000000}] |
+            +------+------------+----+------+-------+-------------------------------------------------+"#]],
+    );
+}
+
+#[test]
 fn rows() {
     check(
         &[

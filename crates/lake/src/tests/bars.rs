@@ -1,7 +1,9 @@
 //! A small table of bars with a primary key, its changes as plain values, and a map as the model of it.
 
 use super::support::*;
-use crate::{ChangeBatch, Filter, FilterOperator, Lake, LiveTable, RowKind, ScanRequest, TableSpec, View};
+use crate::{
+    ChangeBatch, Filter, FilterOperator, Lake, LiveTable, LiveTableOptions, RowKind, ScanRequest, TableSpec, View,
+};
 use arrow::array::*;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Schema, SchemaRef, TimestampMillisecondType};
 use std::collections::BTreeMap;
@@ -41,8 +43,13 @@ pub(super) fn bar_spec(options: &[(&str, &str)]) -> TableSpec {
 }
 
 pub(super) async fn bar_table(lake: &Lake, changelog_producer: &str) -> Arc<LiveTable> {
+    bar_table_with(lake, changelog_producer, 3).await
+}
+
+pub(super) async fn bar_table_with(lake: &Lake, changelog_producer: &str, files_max: usize) -> Arc<LiveTable> {
     let spec = bar_spec(&[("bucket", "2"), ("changelog-producer", changelog_producer)]);
-    lake.ensure_table(&spec, Default::default()).await.unwrap()
+    let options = LiveTableOptions { partition_files_max: files_max, ..Default::default() };
+    lake.ensure_table(&spec, options).await.unwrap()
 }
 
 fn market(market: i64) -> String {

@@ -1,6 +1,6 @@
 //! Figures, printed on demand: `cargo test -p hoga-lake figures -- --ignored --nocapture`.
 
-use super::bars::{bar_table, changes, upsert};
+use super::bars::{bar_table_with, changes, upsert};
 use super::support::*;
 use crate::{ScanRequest, TableSpec};
 use arrow::array::*;
@@ -110,14 +110,16 @@ async fn figures() {
     }
 }
 
-/// Every commit of a primary-key table adds a file that each read merges: how long reads take as they pile up.
+/// Every commit of a primary-key table adds a file that each read merges: how long reads take as they pile up, and with
+/// `FILES_MAX=100000` how long they would take if the files were never merged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints figures; nothing to fail"]
 async fn figures_of_a_primary_key() {
     const KEYS: i64 = 300;
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
-    let table = bar_table(&lake, "none").await;
+    let files_max: usize = std::env::var("FILES_MAX").map_or(96, |text| text.parse().unwrap());
+    let table = bar_table_with(&lake, "none", files_max).await;
     let mut out = std::io::stderr();
     let mut say = |text: String| writeln!(out, "{text}").unwrap();
     for commit in 1..=500 {

@@ -62,6 +62,67 @@ async fn counting_counts_keys() {
     assert_eq!(table.status().committed_rows, None);
 }
 
+/// A limit that chose files by the rows in them would choose some whose rows are all hidden.
+#[tokio::test]
+async fn a_limit_counts_rows_that_are_shown() {
+    for hidden in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table(&lake, "none").await;
+        let of = |start| (0..MARKETS).map(move |market| upsert(market, start, 1));
+        table.apply(changes(&of(0).chain(of(1)).collect::<Vec<_>>())).unwrap();
+        checkpoint(&table, 1).await;
+        let gone: Vec<Change> = (0..MARKETS).map(|market| delete(market, hidden)).collect();
+        table.apply(changes(&gone)).unwrap();
+        let there = model(&[&of(1 - hidden).collect::<Vec<_>>()]);
+        for limit in 1..=MARKETS as usize + 1 {
+            check_scan(&table.view(), &there, None, &[], Some(limit)).await;
+        }
+    }
+}
+
+/// With `changelog-producer = input` other engines read every change, in order, and nothing of merged files.
+#[tokio::test]
+async fn the_changelog_has_every_change() {
+    use paimon::{Catalog, catalog::Identifier, table::IncrementalScanMode};
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = bar_table(&lake, "input").await;
+    let before = |close| ((0, 0), RowKind::UpdateBefore, (close, None));
+    let batches = [
+        vec![((0, 0), RowKind::Insert, (1, None))],
+        vec![before(1), upsert(0, 0, 2), before(2), upsert(0, 0, 3)],
+        vec![delete(0, 0), upsert(0, 0, 4)],
+        vec![delete(0, 0)],
+    ];
+    for (batch, identifier) in batches.iter().zip(1..) {
+        table.apply(changes(batch)).unwrap();
+        checkpoint(&table, identifier).await;
+    }
+    check_scan(&table.view(), &Model::new(), None, &[], None).await;
+    let mut options = paimon::Options::new();
+    options.set(paimon::CatalogOptions::WAREHOUSE, dir.path().to_str().unwrap());
+    let catalog = paimon::FileSystemCatalog::new(options).unwrap();
+    let paimon = catalog.get_table(&Identifier::new("upbit", "candle_1m")).await.unwrap();
+    let latest = paimon.snapshot_manager().get_latest_snapshot().await.unwrap().unwrap().id();
+    let mut kinds = Vec::new();
+    for snapshot in 1..=latest {
+        let mut builder = paimon.new_read_builder();
+        builder.with_projection(&["close"]).unwrap();
+        let scan = builder.new_incremental_scan(IncrementalScanMode::Changelog, snapshot - 1, snapshot);
+        let splits = scan.plan_combined().await.unwrap().into_splits();
+        let read = builder.new_read().unwrap().to_arrow_with_row_kind(&splits).unwrap();
+        let batches: Vec<_> = futures::TryStreamExt::try_collect(read).await.unwrap();
+        for batch in &batches {
+            let text = |column: usize, row| arrow::util::display::array_value_to_string(batch.column(column), row);
+            kinds.extend(
+                (0..batch.num_rows()).map(|row| format!("{}{}", text(0, row).unwrap(), &text(1, row).unwrap()[..1])),
+            );
+        }
+    }
+    assert_eq!(kinds, ["+I1", "-U1", "+U2", "-U2", "+U3", "-D0", "+U4", "-D0"]);
+}
+
 #[tokio::test]
 async fn an_update_before_counts_only_if_nothing_follows() {
     let dir = tempfile::tempdir().unwrap();
@@ -99,9 +160,14 @@ async fn parts_prepared_before_the_one_before_is_committed() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
     let table = bar_table(&lake, "none").await;
+    // The first part has the most changes: were each numbered from where the snapshot ends, its own would be the highest.
+    let others: Vec<Change> =
+        (1..MARKETS).flat_map(|market| (0..STARTS).map(move |start| upsert(market, start, 0))).collect();
     let mut parts = Vec::new();
     for (identifier, close) in [(1, 5), (2, 7), (3, 1)] {
-        table.apply(changes(&[upsert(0, 0, close), upsert(1, identifier, close)])).unwrap();
+        let mut batch = if identifier == 1 { others.clone() } else { vec![] };
+        batch.push(upsert(0, 0, close));
+        table.apply(changes(&batch)).unwrap();
         let sealed = table.seal();
         let prepared = table.prepare(&sealed, identifier).await.unwrap();
         parts.push((sealed, prepared));
@@ -112,8 +178,7 @@ async fn parts_prepared_before_the_one_before_is_committed() {
         let committed = table.commit(&prepared).await.unwrap();
         table.publish(sealed, committed).unwrap();
     }
-    let there = model(&[&[upsert(0, 0, 1), upsert(1, 1, 5), upsert(1, 2, 7), upsert(1, 3, 1)]]);
-    check_scan(&table.view(), &there, None, &[], None).await;
+    check_scan(&table.view(), &model(&[&others, &[upsert(0, 0, 1)]]), None, &[], None).await;
 }
 
 #[tokio::test]
@@ -148,6 +213,30 @@ async fn parts_are_prepared_in_order_and_after_a_failure_committed_first() {
     let committed = table.commit(&prepared).await.unwrap();
     table.publish(third, committed).unwrap();
     check_scan(&table.view(), &model(&[&[upsert(0, 0, 2), upsert(0, 1, 3)]]), None, &[], None).await;
+}
+
+#[tokio::test]
+async fn a_partition_never_has_many_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = bar_table_with(&lake, "none", 8).await;
+    let mut there = Model::new();
+    for commit in 1..=40 {
+        let batch =
+            [upsert(commit % MARKETS, commit % STARTS, commit), delete((commit + 1) % MARKETS, commit % STARTS)];
+        change_model(&mut there, &batch);
+        table.apply(changes(&batch)).unwrap();
+        checkpoint(&table, commit).await;
+        check_scan(&table.view(), &there, None, &[], None).await;
+        let files = table.view().scan(ScanRequest::default()).await.unwrap().file_count();
+        assert!(files <= 2 * (8 + 2 * (8 / 2 + 1)), "{files} files in two partitions of two buckets");
+    }
+    // The identifiers of checkpoints are found behind the snapshots that merged files.
+    assert_eq!(table.latest_identifier().await.unwrap(), Some(40));
+    drop((table, lake));
+    let lake = open(dir.path());
+    let table = bar_table_with(&lake, "none", 8).await;
+    check_scan(&table.view(), &there, None, &[], None).await;
 }
 
 #[tokio::test]
@@ -208,7 +297,7 @@ async fn what_cannot_be_written_is_refused_before_the_table_exists() {
         ),
         (
             TableSpec { primary_keys: keys(&["dt"]), ..bar_spec(&[("bucket", "1")]) },
-            "the primary key is the partition key",
+            "should not be same with partition fields",
         ),
         (TableSpec { primary_keys: keys(&["nothing"]), ..bar_spec(&[]) }, "primary key \"nothing\" is not a column"),
         (

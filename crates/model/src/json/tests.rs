@@ -95,3 +95,90 @@ proptest! {
         }
     }
 }
+
+/// What stands where a number may stand: every spelling, and what is none.
+fn any_token() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?",
+        "-?[0-9]{0,3}\\.?[0-9]{0,3}[,}x\"]?",
+        any::<i64>().prop_map(|value| value.to_string()),
+    ]
+}
+
+proptest! {
+    /// The quick way gives what the slow way gives, or leaves the token to it.
+    #[test]
+    fn plain_numbers_are_the_numbers(token in any_token(), precision in 1_u8..=38, scale in 0_u8..=38) {
+        for end in ["", ",", "}", " "] {
+            let text = format!("{token}{end}");
+            let number = Scanner::new(&text).number().unwrap_or_default();
+            let mut json = Scanner::new(&text);
+            match json.plain_decimal(precision, scale) {
+                Some(units) => {
+                    prop_assert_eq!(crate::number::parse_decimal(number, precision, scale), Ok(units));
+                    prop_assert_eq!(json.position(), number.len());
+                }
+                None => prop_assert_eq!(json.position(), 0),
+            }
+            let mut json = Scanner::new(&text);
+            match json.plain_integer() {
+                Some(value) => {
+                    prop_assert_eq!(crate::number::parse_bigint(number), Ok(value));
+                    prop_assert_eq!(json.position(), number.len());
+                }
+                None => prop_assert_eq!(json.position(), 0),
+            }
+        }
+    }
+
+    /// Strings of any length end where they end, whatever stands at the edge of a word.
+    #[test]
+    fn strings_end_at_their_quote(content in "[ -~가-힣]{0,40}", rest in "[ -~]{0,9}") {
+        let mut out = Vec::new();
+        push_string(&mut out, &content);
+        let length = out.len();
+        out.extend_from_slice(rest.as_bytes());
+        let text = String::from_utf8(out).expect("UTF-8");
+        let mut json = Scanner::new(&text);
+        let found = json.string();
+        prop_assert_eq!(found.as_deref(), Ok(&*content));
+        prop_assert_eq!(json.position(), length);
+    }
+
+    #[test]
+    fn control_characters_are_refused_wherever_they_stand(before in 0_usize..20, control in 0_u8..0x20) {
+        let text = format!("\"{}{}\"", "a".repeat(before), char::from(control));
+        prop_assert_eq!(Scanner::new(&text).string().map_err(|error| error.offset), Err(before + 1));
+    }
+}
+
+#[test]
+fn upbits_usual_numbers_are_plain() {
+    for token in
+        ["93332000", "109950000.0", "106691000.00000000", "0.00079276", "-1386929.25", "440660684062.676560000000"]
+    {
+        assert!(Scanner::new(token).plain_decimal(38, 16).is_some(), "{token}");
+    }
+    for token in ["17853950437790001", "1785395043831", "-5", "0"] {
+        assert!(Scanner::new(token).plain_integer().is_some(), "{token}");
+    }
+}
+
+#[test]
+fn a_known_key_is_taken_only_as_it_is() -> Result<(), JsonError> {
+    let mut json = Scanner::new(r#"{"a":1,"ab":2, "c":3}"#);
+    assert!(!json.next_key_is(b"\"a\":"), "no object is open");
+    json.begin_object()?;
+    assert!(!json.next_key_is(b"\"ab\":"));
+    assert!(json.next_key_is(b"\"a\":"));
+    assert_eq!(json.plain_integer(), Some(1));
+    assert!(!json.next_key_is(b"\"a\":"));
+    assert_eq!(json.next_key()?.as_deref(), Some("ab"));
+    json.skip()?;
+    assert!(!json.next_key_is(b"\"c\":"), "white space is for next_key");
+    assert_eq!(json.next_key()?.as_deref(), Some("c"));
+    json.skip()?;
+    assert!(!json.next_key_is(b"\"c\":"));
+    assert_eq!(json.next_key()?, None);
+    json.end()
+}

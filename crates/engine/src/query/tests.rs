@@ -1,0 +1,82 @@
+//! SQL over a primary-key table whose newest rows are in memory: each key once, with any filter, limit and count.
+
+use super::*;
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::array_value_to_string;
+use hoga_lake::{ChangeBatch, Lake, LakeOptions, LiveTable, LiveTableOptions, RowKind, TableSpec};
+use std::sync::Arc;
+
+async fn bars(lake: &Lake) -> Arc<LiveTable> {
+    let spec = TableSpec {
+        database: "upbit".into(),
+        table: "bar".into(),
+        schema: Arc::new(Schema::new(vec![
+            Field::new("market", DataType::Utf8, false),
+            Field::new("close", DataType::Int64, true),
+            Field::new("dt", DataType::Utf8, false),
+        ])),
+        partition_keys: vec!["dt".into()],
+        primary_keys: vec!["market".into(), "dt".into()],
+        options: [("bucket".to_owned(), "1".to_owned())].into(),
+        comment: None,
+    };
+    lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table")
+}
+
+fn apply(table: &LiveTable, changes: &[(&str, i64, RowKind)]) {
+    let columns: Vec<arrow::array::ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(changes.iter().map(|change| change.0))),
+        Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.1))),
+        Arc::new(StringArray::from_iter_values(changes.iter().map(|_| "2026-11-21"))),
+    ];
+    let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).expect("the table's columns");
+    let kinds = Some(changes.iter().map(|change| change.2).collect());
+    table.apply(ChangeBatch { rows, kinds }).expect("changes");
+}
+
+async fn commit(table: &LiveTable, identifier: i64) {
+    let sealed = table.seal();
+    let prepared = table.prepare(&sealed, identifier).await.expect("data files");
+    let committed = table.commit(&prepared).await.expect("a commit");
+    table.publish(sealed, committed).expect("the oldest part");
+}
+
+async fn rows(service: &QueryService, sql: &str) -> Vec<String> {
+    let batches = service.session().expect("a session").sql(sql).await.expect(sql).collect().await.expect(sql);
+    let mut rows = Vec::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).expect("a value"));
+            rows.push(cells.collect::<Vec<String>>().join(" "));
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_key_is_there_once_and_as_its_last_change_left_it() {
+    use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let table = bars(&lake).await;
+    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
+    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    apply(&table, &[("A", 9, Insert), ("B", 9, Insert), ("C", 9, Insert), ("D", 1, Insert)]);
+    commit(&table, 1).await;
+    apply(&table, &[("A", 9, UpdateBefore), ("A", 3, UpdateAfter), ("B", 9, Delete), ("D", 8, UpdateAfter)]);
+    for _ in 0..2 {
+        let sorted = rows(&service, "SELECT market, close FROM bar ORDER BY market").await;
+        assert_eq!(sorted, ["A 3", "C 9", "D 8"]);
+        assert_eq!(rows(&service, "SELECT count(*) FROM bar").await, ["3"]);
+        assert_eq!(rows(&service, "SELECT count(*) FROM bar WHERE close > 5").await, ["2"]);
+        assert_eq!(rows(&service, "SELECT market FROM bar WHERE close > 5 ORDER BY 1").await, ["C", "D"]);
+        assert_eq!(rows(&service, "SELECT sum(close) FROM bar").await, ["20"]);
+        assert_eq!(rows(&service, "SELECT close FROM bar WHERE market = 'B'").await, Vec::<String>::new());
+        assert_eq!(rows(&service, "SELECT close FROM bar LIMIT 5").await.len(), 3);
+        assert_eq!(rows(&service, "SELECT close FROM bar LIMIT 2").await.len(), 2);
+        assert_eq!(rows(&service, "SELECT max(close) FROM bar WHERE close < 9").await, ["8"]);
+        commit(&table, 2).await; // nothing to commit the second time
+    }
+}
