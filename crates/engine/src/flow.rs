@@ -10,7 +10,7 @@
 mod accumulator;
 mod aggregate;
 mod assign;
-mod calc;
+pub(crate) mod calc;
 mod fingerprint;
 mod groups;
 mod json;
@@ -36,6 +36,8 @@ pub use stage::Usage;
 pub use status::NodeStatus;
 
 pub(crate) use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use rows::Rows;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::EngineError;

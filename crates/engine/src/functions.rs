@@ -23,29 +23,10 @@ pub(crate) use time_text::write_timestamp;
 use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;
 
-/// DataFusion's functions whose results are Flink's, by DataFusion's name.
-const SAME_AS_FLINK: [&str; 10] = [
-    "abs",
-    "array_element",
-    "btrim",
-    "character_length",
-    "coalesce",
-    "get_field",
-    "lower",
-    "nullif",
-    "upper",
-    "make_array",
-];
-
 /// What hoga adds, for one session time zone (Flink's `table.local-time-zone`).
 pub(crate) fn flink_functions(zone: Tz) -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(to_timestamp_ltz::ToTimestampLtz::new()),
         ScalarUDF::new_from_impl(date_format::DateFormat::new(zone)),
     ]
-}
-
-/// True if the embedded engine gives this function Flink's results.
-pub(crate) fn is_supported(name: &str) -> bool {
-    SAME_AS_FLINK.contains(&name) || [to_timestamp_ltz::NAME, date_format::NAME].contains(&name)
 }

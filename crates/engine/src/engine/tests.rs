@@ -69,8 +69,13 @@ fn every_result_once_whatever_crashes() {
 async fn simulate(seed: u64) -> world::Seen {
     let mut dice = Dice::new(seed);
     let mut world = World::new(&mut dice).await;
-    for _ in 0..STEPS {
-        match dice.roll(20) {
+    let is_alone = std::env::var_os("HOGA_SEED").is_some();
+    for step in 0..STEPS {
+        let what = dice.roll(20);
+        if is_alone {
+            eprintln!("step {step}: {what}");
+        }
+        match what {
             0..=5 => world.append(&mut dice),
             6..=9 => world.step(&mut dice),
             10 | 11 => world.checkpoint().await,

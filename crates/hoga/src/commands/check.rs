@@ -4,9 +4,8 @@ use crate::cli::CheckArgs;
 use crate::failure::Failure;
 use crate::up::topology::{BUILT_IN_PIPELINE, BUILT_IN_PIPELINE_NAME};
 use hoga_engine::graph::{NodeKind, Sink};
-use hoga_engine::plan::{GraphPlan, PipelinePlan, plan_graph, plan_pipeline};
+use hoga_engine::plan::{GraphPlan, plan_graph};
 use hoga_model::Fault;
-use hoga_sql::Pipeline;
 use std::path::Path;
 
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
@@ -50,16 +49,6 @@ pub fn graph(file: Option<&Path>) -> Result<GraphPlan, Failure> {
         Some(Err(more)) => Err(Failure::user(mistakes.merged(more).to_string())),
         _ => Err(Failure::user(mistakes.to_string())),
     }
-}
-
-/// The plan of a pipeline file, or of the built-in one.
-pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
-    plan_pipeline(&parse(file)?).await.map_err(|mistakes| Failure::user(mistakes.to_string()))
-}
-
-fn parse(file: Option<&Path>) -> Result<Pipeline, Failure> {
-    let (name, text) = read(file)?;
-    hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))
 }
 
 /// A pipeline's name in messages, and its text.

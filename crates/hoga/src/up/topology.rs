@@ -99,7 +99,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
 async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
-    let plan = crate::commands::check::plan(config.pipeline.as_deref()).await?;
+    let plan = crate::commands::check::graph(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
         Failure::external(format!(
@@ -108,8 +108,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         ))
     })?;
     let log = open_log(config, &clock)?;
-    let graph = hoga_engine::job::graph_of(plan.jobs);
-    for topic in graph.topics() {
+    for topic in plan.graph.topics() {
         create_topic(config, &log, topic, PARTITIONS)?;
     }
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
@@ -126,7 +125,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         },
     };
     let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(graph, as_log, &lake, clock.clone(), options).await;
+    let opened = Engine::open(plan.graph, as_log, &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {
