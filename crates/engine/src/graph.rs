@@ -7,7 +7,7 @@
 //! Pure: nothing here knows a file, a clock or a thread.
 
 use crate::checkpoint::recover::Startup;
-use crate::operators::Operator;
+pub use crate::operators::Operator;
 use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, SchemaRef};
 use hoga_lake::TableSpec;

@@ -64,6 +64,15 @@ pub struct UpArgs {
     /// Uncommitted rows of a table beyond this are committed early [default: 48MiB]
     #[arg(long, value_name = "SIZE")]
     pub live_tail_bytes: Option<String>,
+    /// What the pipeline's windows and groups may keep in all; a statement that needs more stands still [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub state_memory: Option<String>,
+    /// Threads that read one topic, at most one a partition [default: 2]
+    #[arg(long, value_name = "N")]
+    pub parallelism: Option<String>,
+    /// A statement that has changed begins with empty windows and groups instead of being refused: yes or no [default: no]
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "yes")]
+    pub reset_changed_queries: Option<String>,
     /// Memory for all queries together; more spills to disk [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub query_memory: Option<String>,

@@ -4,6 +4,7 @@ use crate::error::{LakeError, Result};
 use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
 use crate::lock::WarehouseLock;
 use crate::paimon_schema::{arrow_schema, check_same, creation_schema};
+use crate::primary_key::check_writable;
 use crate::spec::TableSpec;
 use arrow::datatypes::SchemaRef;
 use paimon::catalog::Identifier;
@@ -67,10 +68,12 @@ impl Lake {
     }
 
     /// The table, created if it does not exist, and otherwise compared with what is declared: a column that differs is
-    /// an error that names it with both types. Opened at its latest snapshot, with an empty tail. Asking again for a
+    /// an error that names it with both types. A primary-key table that cannot be written here is refused, and not
+    /// created. Opened at its latest snapshot, with an empty tail. Asking again for a
     /// table that is open gives the same one.
     pub async fn ensure_table(&self, spec: &TableSpec, settings: LiveTableOptions) -> Result<Arc<LiveTable>> {
         spec.validate()?;
+        let spec = &spec.normalized();
         let name = spec.full_name();
         let mut tables = self.tables.lock().await;
         if let Some(open) = tables.get(&name) {
@@ -80,6 +83,8 @@ impl Lake {
             return Ok(open.clone());
         }
         let creation = creation_schema(spec)?;
+        let (keys, partition_keys) = (&spec.primary_keys, &spec.partition_keys);
+        check_writable(&name, creation.fields(), keys, partition_keys, creation.options())?;
         self.ensure_database(&spec.database).await?;
         let identifier = Identifier::new(&spec.database, &spec.table);
         self.catalog
@@ -88,6 +93,15 @@ impl Lake {
             .map_err(LakeError::paimon(&name, "create the table"))?;
         let table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
         check_same(spec, table.schema())?;
+        // It keeps its own options, which may not be those declared.
+        let existing = table.schema();
+        check_writable(
+            &name,
+            existing.fields(),
+            existing.primary_keys(),
+            existing.partition_keys(),
+            existing.options(),
+        )?;
         let live = self.open_live(name.clone(), table, spec.schema.clone(), settings).await?;
         tables.insert(name, live.clone());
         Ok(live)
@@ -123,7 +137,7 @@ impl Lake {
             .get_latest_snapshot()
             .await
             .map_err(LakeError::paimon(&name, "read the latest snapshot"))?;
-        let identity = TableIdentity { name, schema };
+        let identity = TableIdentity::new(name, schema, &table)?;
         let user = &self.options.commit_user;
         LiveTable::new(identity, table, directory, latest, settings, user, self.lock.clone()).map(Arc::new)
     }

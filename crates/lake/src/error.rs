@@ -1,5 +1,6 @@
 //! What can go wrong with a lake table, whose fault it is, and whether trying again can help.
 
+use crate::changes::RowKind;
 use arrow::error::ArrowError;
 use hoga_model::{Fault, Faulty};
 use std::path::PathBuf;
@@ -23,8 +24,8 @@ pub enum LakeError {
     #[error("table \"{table}\": {reason}")]
     InvalidSpec { table: String, reason: String },
 
-    #[error("table \"{table}\": primary-key tables are not supported by the embedded engine yet")]
-    PrimaryKey { table: String },
+    #[error("primary-key table \"{table}\": {reason}")]
+    PrimaryKey { table: String, reason: String },
 
     #[error("table \"{table}\", column \"{column}\": type {data_type} has no Paimon type here")]
     UnsupportedType { table: String, column: String, data_type: String },
@@ -43,6 +44,12 @@ pub enum LakeError {
 
     #[error("a batch for table \"{table}\" does not have its columns: {reason}")]
     BatchSchema { table: String, reason: String },
+
+    #[error(
+        "table \"{table}\" has no primary key and takes inserts only: row {row} of a batch is {}; declare a PRIMARY KEY",
+        kind.short_name()
+    )]
+    InsertOnly { table: String, row: usize, kind: RowKind },
 
     #[error("table \"{table}\": cannot {action}: {source}")]
     Paimon { table: String, action: &'static str, source: Box<paimon::Error> },
@@ -121,6 +128,7 @@ impl Faulty for LakeError {
                 _ => Fault::External,
             },
             LakeError::BatchSchema { .. }
+            | LakeError::InsertOnly { .. }
             | LakeError::Arrow { .. }
             | LakeError::Prepared { .. }
             | LakeError::Publish { .. }

@@ -1,4 +1,5 @@
 //! Paimon tables with a live tail: rows are visible to queries the moment they are appended, and durable once committed.
+//! In a primary-key table the last change of a key wins, whether it is committed or not.
 //!
 //! In: sealed Arrow batches from the engine. Out: views (committed snapshot ∪ rows not yet committed, each exactly once).
 //! State: a local warehouse directory, and the tail in memory, which the log can rebuild.
@@ -6,6 +7,7 @@
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
 mod catalog;
+mod changes;
 mod commit;
 mod error;
 mod filter;
@@ -13,12 +15,14 @@ mod live;
 mod lock;
 mod paimon_schema;
 mod prepare;
+mod primary_key;
 mod scan;
 mod spec;
 mod sync;
 mod tail;
 
 pub use catalog::{Lake, LakeOptions};
+pub use changes::{ChangeBatch, RowKind};
 pub use commit::{CommitDecision, Committed, decide};
 pub use error::{LakeError, Result};
 pub use filter::{Filter, FilterOperator};

@@ -3,26 +3,31 @@
 //! One [`State`] holds everything a query can see. It is replaced as a whole under a short lock, so a view is one pointer
 //! and the switch from "in the tail" to "in snapshot N" is atomic: no row is missing, none is there twice.
 
+use crate::changes::{ChangeBatch, Changes, KeyCodec, Overlay, RowKind, last_changes};
 use crate::commit::{Committed, Committer};
 use crate::error::{LakeError, Result};
 use crate::lock::WarehouseLock;
-use crate::prepare::{FileWriter, Prepared};
+use crate::prepare::{FileWriter, KeyedWriter, PartToWrite, Prepared};
+use crate::primary_key::keeps_every_change;
 use crate::scan::{Pinned, View};
 use crate::tail::{Tail, TailBatch};
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use paimon::Table;
 use paimon::spec::Snapshot;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
 /// Settings of one table's tail.
 #[derive(Debug, Clone)]
 pub struct LiveTableOptions {
     /// Columns that each commit's rows are sorted by, most significant first (the market, then the time), so that
-    /// statistics of files and pages tell queries what to skip. Empty: arrival order.
+    /// statistics of files and pages tell queries what to skip. Empty: arrival order. Without effect on a primary-key
+    /// table, whose files are sorted by the key.
     pub sort_columns: Vec<String>,
     /// Batches a slow subscriber may lag behind before it loses the oldest (and is told so); they stay in memory until
     /// it has taken them.
@@ -35,11 +40,24 @@ impl Default for LiveTableOptions {
     }
 }
 
-/// A table's name and columns.
+/// A table's name, columns and key.
 #[derive(Debug)]
 pub(crate) struct TableIdentity {
     pub(crate) name: String,
     pub(crate) schema: SchemaRef,
+    /// None for an append table.
+    pub(crate) key: Option<Arc<KeyCodec>>,
+}
+
+impl TableIdentity {
+    pub(crate) fn new(name: String, schema: SchemaRef, table: &Table) -> Result<TableIdentity> {
+        let (keys, options) = (table.schema().primary_keys(), table.schema().options());
+        let key = match keys.is_empty() {
+            true => None,
+            false => Some(Arc::new(KeyCodec::new(&name, &schema, keys, keeps_every_change(options))?)),
+        };
+        Ok(TableIdentity { name, schema, key })
+    }
 }
 
 /// What queries see. Immutable once built.
@@ -50,9 +68,19 @@ pub(crate) struct State {
     open: Vec<Arc<TailBatch>>,
     open_rows: u64,
     open_bytes: u64,
+    /// Made by the first scan of this state that needs it.
+    overlay: OnceLock<Overlay>,
 }
 
 impl State {
+    /// Of a primary-key table: which rows of the tail are shown, and which committed rows they hide.
+    pub(crate) fn overlay(&self) -> &Overlay {
+        self.overlay.get_or_init(|| {
+            let changes: Vec<&Changes> = self.tail().filter_map(|batch| batch.changes.as_ref()).collect();
+            Overlay::new(changes.iter().copied())
+        })
+    }
+
     pub(crate) fn tail(&self) -> impl Iterator<Item = &Arc<TailBatch>> {
         self.sealed.iter().flat_map(|part| &part.batches).chain(&self.open)
     }
@@ -71,6 +99,23 @@ struct SealedPart {
     batches: Vec<Arc<TailBatch>>,
     rows: u64,
     bytes: u64,
+    /// Its place among all parts sealed since the table was opened.
+    number: u64,
+    /// Of a primary-key table; counted when first asked for.
+    keys: OnceLock<u64>,
+}
+
+impl SealedPart {
+    /// Whether files with so many rows can be this part's: as many as it has keys, in a primary-key table.
+    fn fits(&self, rows: u64, key: Option<&Arc<KeyCodec>>) -> bool {
+        let Some(key) = key else { return rows == self.rows };
+        let keys = *self.keys.get_or_init(|| {
+            let changes: Vec<&Changes> = self.batches.iter().filter_map(|batch| batch.changes.as_ref()).collect();
+            last_changes(changes.iter().copied()).keys.len() as u64
+        });
+        // With every change kept, the writer drops all but the last of a key only within one of its files.
+        rows == keys || (key.keeps_every_change && (keys..=self.rows).contains(&rows))
+    }
 }
 
 /// The rows of one checkpoint: appended before the seal, visible until published. Hand it back to
@@ -80,6 +125,7 @@ struct SealedPart {
 pub struct Sealed(Arc<SealedPart>);
 
 impl Sealed {
+    /// Rows that were appended; of a primary-key table, changes that the tail holds.
     pub fn rows(&self) -> u64 {
         self.0.rows
     }
@@ -89,12 +135,14 @@ impl Sealed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableStatus {
     pub table: String,
-    /// Rows appended since the table was opened.
+    /// Rows appended, or changes applied, since the table was opened.
     pub appended_rows: u64,
+    /// Rows not yet committed; of a primary-key table, changes.
     pub tail_rows: u64,
     pub tail_bytes: u64,
     pub tail_batches: u64,
-    /// Rows in the published snapshot; None if the snapshot does not say.
+    /// Rows in the published snapshot; None if the snapshot does not say, as with a primary-key table: its files hold
+    /// several versions of a row.
     pub committed_rows: Option<u64>,
     pub snapshot_id: Option<i64>,
     /// When the published snapshot was made, milliseconds since the epoch.
@@ -112,6 +160,7 @@ pub struct LiveTable {
     state: Mutex<Arc<State>>,
     subscribers: broadcast::Sender<RecordBatch>,
     appended_rows: AtomicU64,
+    sealed_parts: AtomicU64,
     /// The warehouse stays locked for as long as anyone can commit to this table.
     _lock: Arc<WarehouseLock>,
 }
@@ -137,6 +186,7 @@ impl LiveTable {
             })
             .collect::<Result<Vec<_>>>()?;
         let pinned = latest.map(|snapshot| Arc::new(Pinned::new(&table, snapshot)));
+        let key = identity.key.clone();
         Ok(LiveTable {
             writer: FileWriter {
                 name: identity.name.clone(),
@@ -144,6 +194,7 @@ impl LiveTable {
                 directory: directory.clone(),
                 commit_user: commit_user.to_owned(),
                 sort_columns,
+                keyed: key.clone().map(KeyedWriter::new),
             },
             committer: Committer {
                 name: identity.name.clone(),
@@ -152,10 +203,11 @@ impl LiveTable {
                 commit_user: commit_user.to_owned(),
                 one_at_a_time: tokio::sync::Mutex::new(()),
             },
-            tail: Mutex::new(Tail::default()),
+            tail: Mutex::new(Tail::new(key)),
             state: Mutex::new(Arc::new(State { pinned, ..State::default() })),
             subscribers: broadcast::Sender::new(settings.subscriber_batches_max.max(1)),
             appended_rows: AtomicU64::new(0),
+            sealed_parts: AtomicU64::new(0),
             identity: Arc::new(identity),
             _lock: lock,
         })
@@ -183,24 +235,40 @@ impl LiveTable {
     /// Adds rows at the end of the tail. Every view taken afterwards sees them; they are in memory only, so a process
     /// that dies loses them here and must be able to replay them from the log.
     ///
-    /// The batch needs the table's columns in its order and types. On an error nothing was added.
+    /// The batch needs the table's columns in its order and types. On an error nothing was added. On a primary-key table
+    /// each row replaces the one of its key, if there is one.
     pub fn append(&self, batch: RecordBatch) -> Result<()> {
+        self.apply(ChangeBatch { rows: batch, kinds: None })
+    }
+
+    /// Adds changes at the end of the tail, with the same visibility and the same life as [`append`](Self::append). An
+    /// append table takes inserts only.
+    ///
+    /// On a primary-key table every view shows a key at most once: its last change, here or, if the tail has none, in
+    /// the snapshot. Fails, adding nothing, on other columns, on a null in the key, or with another number of kinds than
+    /// of rows.
+    pub fn apply(&self, changes: ChangeBatch) -> Result<()> {
+        let ChangeBatch { rows: batch, kinds } = changes;
         let batch = self.conform(batch)?;
+        self.check_kinds(&batch, kinds.as_deref())?;
         if batch.num_rows() == 0 {
             return Ok(());
         }
         let rows = batch.num_rows() as u64;
-        let shared = (self.subscribers.receiver_count() > 0).then(|| batch.clone());
+        let shared = match self.subscribers.receiver_count() {
+            0 => None,
+            _ => Some(rows_after(&batch, kinds.as_deref()).map_err(LakeError::arrow(self.name(), "append"))?),
+        };
         let mut tail = lock(&self.tail);
-        tail.push(self.schema(), batch).map_err(LakeError::arrow(self.name(), "append"))?;
+        tail.push(self.schema(), batch, kinds).map_err(LakeError::arrow(self.name(), "append"))?;
         let open = tail.batches().to_vec();
-        let open_bytes = open.iter().map(|batch| batch.bytes as u64).sum();
         self.replace(|state| State {
             pinned: state.pinned.clone(),
             sealed: state.sealed.clone(),
-            open_rows: state.open_rows + rows,
-            open_bytes,
+            open_rows: open.iter().map(|batch| batch.batch.num_rows() as u64).sum(),
+            open_bytes: open.iter().map(|batch| batch.bytes as u64).sum(),
             open,
+            overlay: OnceLock::new(),
         });
         self.appended_rows.fetch_add(rows, Ordering::Relaxed);
         if let Some(batch) = shared {
@@ -219,6 +287,8 @@ impl LiveTable {
             rows: batches.iter().map(|batch| batch.batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(|batch| batch.bytes as u64).sum(),
             batches,
+            number: self.sealed_parts.fetch_add(1, Ordering::Relaxed), // in the order of seals: the tail is locked
+            keys: OnceLock::new(),
         });
         if part.rows == 0 {
             // nothing to publish: the state need not wait for it
@@ -235,9 +305,14 @@ impl LiveTable {
     /// Writes the sealed rows to data files that no snapshot names yet, on a blocking thread; see [`Prepared`]. The
     /// files and their names are durable on return. Dying earlier, or an error, leaves at most unreferenced files.
     /// May be called again with the same `sealed` after an error.
+    ///
+    /// Of a primary-key table's part the last change of each key is written (all of them with `changelog-producer =
+    /// input`). Its parts must be prepared in the order they were sealed, and after a failed attempt those prepared
+    /// earlier must be committed first; anything else is an error.
     pub async fn prepare(&self, sealed: &Sealed, identifier: i64) -> Result<Prepared> {
-        let prepared = self.writer.clone().prepare(sealed.0.batches.clone(), identifier).await?;
-        if prepared.rows != sealed.rows() {
+        let part = PartToWrite { batches: sealed.0.batches.clone(), number: sealed.0.number };
+        let prepared = self.writer.clone().prepare(part, identifier).await?;
+        if !sealed.0.fits(prepared.rows, self.identity.key.as_ref()) {
             return Err(LakeError::Prepared {
                 table: self.name().to_owned(),
                 identifier,
@@ -255,7 +330,11 @@ impl LiveTable {
     /// `prepared` must be in a checkpoint before the first attempt. Nothing is ever deleted on failure. With no rows
     /// there is no snapshot.
     pub async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
-        self.committer.commit(prepared).await
+        let committed = self.committer.commit(prepared).await?;
+        if let Some(writer) = &self.writer.keyed {
+            writer.committed(prepared.identifier).await;
+        }
+        Ok(committed)
     }
 
     /// The one switch: from here on, views read these rows from the snapshot instead of the tail. Parts are published in
@@ -265,7 +344,9 @@ impl LiveTable {
         if committed.table != self.name() {
             return refuse(&format!("a commit to \"{}\" cannot be published here", committed.table));
         }
-        if committed.rows != sealed.rows() || (committed.snapshot.is_none() && sealed.rows() > 0) {
+        if !sealed.0.fits(committed.rows, self.identity.key.as_ref())
+            || (committed.snapshot.is_none() && sealed.rows() > 0)
+        {
             return refuse(&format!("commit {} is not of these sealed rows", committed.identifier));
         }
         if sealed.rows() == 0 {
@@ -285,6 +366,7 @@ impl LiveTable {
             open: state.open.clone(),
             open_rows: state.open_rows,
             open_bytes: state.open_bytes,
+            overlay: OnceLock::new(),
         };
         let previous = std::mem::replace(&mut *state, Arc::new(next));
         drop(state);
@@ -313,6 +395,9 @@ impl LiveTable {
     pub fn reset_tail(&self) {
         let mut tail = lock(&self.tail);
         tail.take();
+        if let Some(writer) = &self.writer.keyed {
+            writer.reset();
+        }
         self.replace(|state| State { pinned: state.pinned.clone(), ..State::default() });
     }
 
@@ -321,7 +406,8 @@ impl LiveTable {
         View { identity: self.identity.clone(), state: lock(&self.state).clone() }
     }
 
-    /// Every batch appended from now on, in order. A receiver that lags more than the option allows is told how many
+    /// Every batch appended from now on, in order; of a primary-key table the rows after each change, without deletions.
+    /// A receiver that lags more than the option allows is told how many
     /// batches it lost; take a view then.
     pub fn subscribe(&self) -> broadcast::Receiver<RecordBatch> {
         self.subscribers.subscribe()
@@ -356,6 +442,20 @@ impl LiveTable {
         }
     }
 
+    fn check_kinds(&self, batch: &RecordBatch, kinds: Option<&[RowKind]>) -> Result<()> {
+        let Some(kinds) = kinds else { return Ok(()) };
+        if kinds.len() != batch.num_rows() {
+            let reason = format!("{} row kinds for {} rows", kinds.len(), batch.num_rows());
+            return Err(LakeError::BatchSchema { table: self.name().to_owned(), reason });
+        }
+        match kinds.iter().position(|kind| *kind != RowKind::Insert) {
+            Some(row) if self.identity.key.is_none() => {
+                Err(LakeError::InsertOnly { table: self.name().to_owned(), row, kind: kinds[row] })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The batch under the table's own schema; fails on other names, types, or nulls where there may be none.
     fn conform(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let wrong = |reason: String| LakeError::BatchSchema { table: self.name().to_owned(), reason };
@@ -387,6 +487,17 @@ impl LiveTable {
 
     fn publish_error(&self, reason: &str) -> LakeError {
         LakeError::Publish { table: self.name().to_owned(), reason: reason.to_owned() }
+    }
+}
+
+/// The rows that are in the table after these changes, for subscribers.
+fn rows_after(batch: &RecordBatch, kinds: Option<&[RowKind]>) -> Result<RecordBatch, ArrowError> {
+    match kinds {
+        None => Ok(batch.clone()),
+        Some(kinds) => {
+            let left: BooleanArray = kinds.iter().map(|kind| Some(kind.leaves_a_row())).collect();
+            filter_record_batch(batch, &left)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn creation_schema(spec: &TableSpec) -> Result<Schema> {
     let table = spec.full_name();
     let mut builder = Schema::builder()
         .partition_keys(spec.partition_keys.iter().cloned())
+        .primary_key(spec.primary_keys.iter().cloned())
         .options(spec.options.iter().map(|(key, value)| (key.clone(), value.clone())))
         .comment(spec.comment.clone());
     for field in spec.schema.fields() {
@@ -28,7 +29,7 @@ pub(crate) fn creation_schema(spec: &TableSpec) -> Result<Schema> {
 }
 
 /// Says whether the existing table is the declared one: same columns in the same order with the same types and
-/// nullability, same partition keys, no primary key. Comments and options may differ: they do not change a row.
+/// nullability, same partition keys, same primary key. Comments and options may differ: they do not change a row.
 pub(crate) fn check_same(spec: &TableSpec, existing: &TableSchema) -> Result<()> {
     let table = spec.full_name();
     let absent = || "absent".to_owned();
@@ -71,7 +72,7 @@ pub(crate) fn check_same(spec: &TableSpec, existing: &TableSchema) -> Result<()>
     if spec.partition_keys != existing.partition_keys() {
         return Err(keys_differ("partition keys", &spec.partition_keys, existing.partition_keys()));
     }
-    if !existing.primary_keys().is_empty() {
+    if spec.primary_keys != existing.primary_keys() {
         return Err(keys_differ("primary keys", &spec.primary_keys, existing.primary_keys()));
     }
     Ok(())

@@ -1,15 +1,22 @@
 //! The first half of a commit: sealed rows written as data files that no snapshot names yet.
 
+use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds};
 use crate::error::{LakeError, Result};
 use crate::sync::sync_data_directories;
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
-use arrow::array::{Array, RecordBatch};
-use arrow::compute::{SortColumn, SortOptions, concat, interleave_record_batch, lexsort_to_indices};
-use paimon::table::COMMIT_MESSAGE_SERIALIZER_VERSION;
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::{
+    SortColumn, SortOptions, concat, filter_record_batch, interleave_record_batch, lexsort_to_indices,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use paimon::spec::VALUE_KIND_FIELD_NAME;
+use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Data files that wait to be committed. It goes into the checkpoint file before the commit; after a crash the same
 /// value, read back, is committed again, which is a no-op if it had happened.
@@ -54,8 +61,66 @@ pub(crate) struct FileWriter {
     pub(crate) table: Table,
     pub(crate) directory: PathBuf,
     pub(crate) commit_user: String,
-    /// Indices of the columns to sort by, most significant first.
+    /// Indices of the columns to sort by, most significant first. Files of a primary-key table are sorted by the key.
     pub(crate) sort_columns: Vec<usize>,
+    /// Present for a primary-key table.
+    pub(crate) keyed: Option<KeyedWriter>,
+}
+
+/// What the files of a primary-key table need beside the rows: their order.
+///
+/// A reader finds the last change of a key by the sequence numbers in the files. Paimon's writer takes the first one
+/// from the latest snapshot and counts on from there as long as it lives; so one writer is kept, or a part prepared
+/// while an earlier one is not committed yet would get numbers that are in use.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyedWriter {
+    pub(crate) codec: Arc<KeyCodec>,
+    state: Arc<tokio::sync::Mutex<KeyedState>>,
+    resets: Arc<AtomicU64>,
+}
+
+#[derive(Default)]
+struct KeyedState {
+    /// None before the first part and after a failure.
+    write: Option<TableWrite>,
+    /// Place of the last prepared part among all that were sealed.
+    last_part: u64,
+    /// Prepared, and not known to be committed.
+    uncommitted: BTreeSet<i64>,
+    /// How many resets it has heard of.
+    resets: u64,
+}
+
+impl std::fmt::Debug for KeyedState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedState")
+            .field("last_part", &self.last_part)
+            .field("uncommitted", &self.uncommitted)
+            .finish()
+    }
+}
+
+impl KeyedWriter {
+    pub(crate) fn new(codec: Arc<KeyCodec>) -> KeyedWriter {
+        KeyedWriter { codec, state: Arc::default(), resets: Arc::default() }
+    }
+
+    /// What was prepared and not committed is given up, or is committed before anything else is prepared.
+    pub(crate) fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn committed(&self, identifier: i64) {
+        self.state.lock().await.uncommitted.retain(|earlier| *earlier > identifier);
+    }
+}
+
+/// A sealed part, for writing.
+#[derive(Debug, Clone)]
+pub(crate) struct PartToWrite {
+    pub(crate) batches: Vec<Arc<TailBatch>>,
+    /// Its place among all that were sealed.
+    pub(crate) number: u64,
 }
 
 impl FileWriter {
@@ -64,14 +129,28 @@ impl FileWriter {
     ///
     /// Encoding is CPU work of a second or so: it runs on a blocking thread with a small runtime of its own, so that
     /// the workers that answer queries and append rows never wait for it.
-    pub(crate) async fn prepare(self, batches: Vec<Arc<TailBatch>>, identifier: i64) -> Result<Prepared> {
+    pub(crate) async fn prepare(self, part: PartToWrite, identifier: i64) -> Result<Prepared> {
         let name = self.name.clone();
+        // Held until the part is written: parts of a primary-key table are written one after the other.
+        let mut keyed = match &self.keyed {
+            None => None,
+            Some(writer) => Some(writer.state.clone().lock_owned().await),
+        };
         tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(LakeError::io("start the writer's runtime for", &self.directory))?;
-            let messages = runtime.block_on(Box::pin(self.write(&batches)))?;
+            let messages = match (&self.keyed, keyed.as_deref_mut()) {
+                (Some(writer), Some(state)) => {
+                    let resets = writer.resets.load(Ordering::SeqCst);
+                    if std::mem::replace(&mut state.resets, resets) != resets {
+                        state.uncommitted.clear();
+                    }
+                    runtime.block_on(Box::pin(self.write_changes(&writer.codec, state, &part, identifier)))?
+                }
+                _ => runtime.block_on(Box::pin(self.write(&part.batches)))?,
+            };
             self.describe(messages, identifier)
         })
         .await
@@ -106,6 +185,53 @@ impl FileWriter {
         write.prepare_commit().await.map_err(failed())
     }
 
+    async fn write_changes(
+        &self,
+        codec: &KeyCodec,
+        state: &mut KeyedState,
+        part: &PartToWrite,
+        identifier: i64,
+    ) -> Result<Vec<CommitMessage>> {
+        let failed = || LakeError::paimon(&self.name, "write data files");
+        let refused = |reason: String| LakeError::Prepared { table: self.name.clone(), identifier, reason };
+        if part.batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        if part.number < state.last_part {
+            return Err(refused("a part sealed later was prepared before it".to_owned()));
+        }
+        let mut write = match state.write.take() {
+            Some(write) => write,
+            None => {
+                // The same identifier again is the retry of a part whose files nobody commits.
+                if let Some(earlier) = state.uncommitted.iter().find(|earlier| **earlier != identifier) {
+                    return Err(refused(format!("commit {earlier} was prepared before and has to be committed first")));
+                }
+                let builder = self.table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
+                builder.new_write().map_err(failed())?
+            }
+        };
+        let written: Result<Vec<CommitMessage>> = async {
+            for batch in changes_to_write(&self.name, codec, &part.batches) {
+                write.write_arrow_batch(&batch?).await.map_err(failed())?;
+            }
+            write.prepare_commit().await.map_err(failed())
+        }
+        .await;
+        match written {
+            Ok(messages) => {
+                state.write = Some(write);
+                state.last_part = part.number;
+                state.uncommitted.insert(identifier);
+                Ok(messages)
+            }
+            Err(error) => {
+                write.close().await; // drops only what this call wrote and nobody was told of
+                Err(error)
+            }
+        }
+    }
+
     fn describe(&self, messages: Vec<CommitMessage>, identifier: i64) -> Result<Prepared> {
         let files: Vec<(i32, String)> = data_files(&messages);
         let partition_depth = self.table.schema().partition_keys().len();
@@ -128,6 +254,39 @@ impl FileWriter {
             written_here: true,
         })
     }
+}
+
+/// The batches as Paimon's writer takes them, with a column for the kinds: the last change of each key, or all of them.
+fn changes_to_write<'a>(
+    table: &'a str,
+    codec: &'a KeyCodec,
+    batches: &'a [Arc<TailBatch>],
+) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+    let changes: Vec<&Changes> = batches.iter().filter_map(|batch| batch.changes.as_ref()).collect();
+    let wanted: Vec<Option<BooleanArray>> = match codec.keeps_every_change {
+        true => vec![None; batches.len()],
+        false => last_changes(changes.iter().copied()).is_last.into_iter().map(|rows| Some(rows.into())).collect(),
+    };
+    batches
+        .iter()
+        .zip(changes)
+        .zip(wanted)
+        .filter(|((batch, _), wanted)| kept(wanted.as_ref(), batch.batch.num_rows()) > 0)
+        .map(move |((batch, changes), wanted)| {
+            let mut fields = batch.batch.schema().fields().to_vec();
+            fields.push(Arc::new(Field::new(VALUE_KIND_FIELD_NAME, DataType::Int8, false)));
+            let mut columns = batch.batch.columns().to_vec();
+            columns.push(value_kinds(changes.kinds.iter().map(|kind| match (kind, codec.keeps_every_change) {
+                (RowKind::UpdateBefore, false) => RowKind::Delete, // nothing comes after it
+                (kind, _) => *kind,
+            })));
+            let all = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+            match &wanted {
+                None => all,
+                Some(wanted) => all.and_then(|all| filter_record_batch(&all, wanted)),
+            }
+            .map_err(LakeError::arrow(table, "choose the last changes"))
+        })
 }
 
 /// Bucket and name of every data file in the messages.

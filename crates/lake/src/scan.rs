@@ -1,11 +1,12 @@
 //! A consistent view of a table, and reading it: files of the pinned snapshot and batches of the tail.
 
+use crate::changes::{KeyCodec, kept};
 use crate::error::{LakeError, Result};
 use crate::filter::{Filter, to_predicate};
 use crate::live::{State, TableIdentity};
 use crate::tail::BATCH_ROWS_MAX;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -58,8 +59,9 @@ impl Pinned {
     }
 }
 
-/// A table at one moment: every row appended before it, exactly once, whatever is committed or appended later. Cheap to
-/// clone; it keeps the tail batches it sees in memory.
+/// A table at one moment: every row appended before it, exactly once, whatever is committed or appended later; of a
+/// primary-key table each key at most once, as its last change left it. Cheap to clone; it keeps the tail batches it sees
+/// in memory.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(crate) identity: Arc<TableIdentity>,
@@ -76,10 +78,12 @@ impl View {
         self.state.pinned.as_ref().map(|pinned| pinned.snapshot.id())
     }
 
-    /// Rows in the snapshot, from its metadata; None if the snapshot does not say.
+    /// Rows in the snapshot, from its metadata; None if the snapshot does not say, as with a primary-key table: its files
+    /// hold several versions of a row.
     pub fn row_count_committed(&self) -> Option<u64> {
         match &self.state.pinned {
             None => Some(0),
+            Some(_) if self.identity.key.is_some() => None,
             Some(pinned) => pinned.snapshot.total_record_count().and_then(|count| u64::try_from(count).ok()),
         }
     }
@@ -103,17 +107,19 @@ impl View {
             output,
             projection: request.projection,
             predicate: None,
-            limit: request.limit,
+            limit: request.limit.filter(|_| request.filter.is_empty()),
             committed: Vec::new(),
             has_tail: self.state.tail_rows() > 0,
         };
         let Some(pinned) = &self.state.pinned else { return Ok(plan) };
+        // Conditions are safe below the overlay and the merge of versions, both of which go by key: Paimon applies those
+        // on other columns after its merge, and the overlay hides a row whether or not the newer one passes them.
         plan.predicate = to_predicate(&request.filter, schema, pinned.table.schema().fields());
         let mut builder = pinned.table.new_read_builder();
         if let Some(predicate) = &plan.predicate {
             builder.with_filter(predicate.clone());
-        } else if let (Some(limit), true) = (request.limit, request.filter.is_empty()) {
-            builder.with_limit(limit);
+        } else if let (Some(limit), None) = (plan.limit, &self.identity.key) {
+            builder.with_limit(limit); // of a primary-key table it would count rows that the tail hides
         }
         let planned = builder.new_scan().plan().await.map_err(LakeError::paimon(&self.identity.name, "plan a scan"))?;
         plan.committed = spread(planned.into_splits(), request.target_partitions.max(1));
@@ -145,10 +151,16 @@ impl ScanPlan {
         self.committed.len() + usize::from(self.has_tail)
     }
 
-    /// Rows in the chosen files and the tail, from metadata: exact without a filter, an upper bound with one.
+    /// Rows in the chosen files and the tail, from metadata: an upper bound; see [`counts_exactly`](Self::counts_exactly).
     pub fn rows_upper_bound(&self) -> u64 {
         let committed = self.committed.iter().flatten().map(|split| split.row_count().max(0) as u64).sum::<u64>();
         committed + self.state.tail_rows()
+    }
+
+    /// Whether the bound above is the number of rows, if there is no filter and no limit. Not so for a primary-key table,
+    /// whose files hold several versions of a row.
+    pub fn counts_exactly(&self) -> bool {
+        self.identity.key.is_none()
     }
 
     /// Bytes of the chosen data files on disk.
@@ -176,7 +188,11 @@ impl ScanPlan {
     fn open_committed(&self, splits: &[DataSplit]) -> Result<BatchStream> {
         let name = &self.identity.name;
         let Some(pinned) = &self.state.pinned else { return Ok(stream::empty().boxed()) };
-        if self.output.fields().is_empty() && self.predicate.is_none() {
+        let hiding = match &self.identity.key {
+            Some(codec) if !self.state.overlay().hides_nothing() => Some(Hiding::new(self, codec)?),
+            _ => None,
+        };
+        if self.output.fields().is_empty() && self.predicate.is_none() && hiding.is_none() {
             let counts: Option<Vec<i64>> = splits.iter().map(DataSplit::merged_row_count).collect();
             if let Some(rows) = counts.and_then(|counts| u64::try_from(counts.iter().sum::<i64>()).ok()) {
                 return Ok(self.row_counts(rows));
@@ -184,9 +200,9 @@ impl ScanPlan {
         }
         let failed = || LakeError::paimon(name, "read data files");
         let mut builder = pinned.table.new_read_builder();
-        if let Some(columns) = &self.projection {
-            let names: Vec<&str> =
-                columns.iter().map(|column| self.identity.schema.field(*column).name().as_str()).collect();
+        let read = hiding.as_ref().map_or(&self.output, |hiding| &hiding.read).clone();
+        if self.projection.is_some() {
+            let names: Vec<&str> = read.fields().iter().map(|field| field.name().as_str()).collect();
             builder.with_projection(&names).map_err(failed())?;
         }
         if let Some(predicate) = &self.predicate {
@@ -197,29 +213,45 @@ impl ScanPlan {
         Ok(batches
             .map(move |batch| {
                 let batch = batch.map_err(LakeError::paimon(&identity.name, "read data files"))?;
-                align(&identity.name, &batch, &output)
+                let batch = align(&identity.name, &batch, &read)?;
+                match &hiding {
+                    None => Ok(batch),
+                    Some(hiding) => hiding.apply(&identity.name, batch, &output),
+                }
             })
             .boxed())
     }
 
     fn open_tail(&self) -> BatchStream {
         let (identity, output, projection) = (self.identity.clone(), self.output.clone(), self.projection.clone());
+        let overlay = self.identity.key.as_ref().map(|_| self.state.overlay());
         let mut left = self.limit.unwrap_or(usize::MAX);
         let batches: Vec<_> = self
             .state
             .tail()
-            .take_while(|batch| {
+            .enumerate()
+            .map(|(index, batch)| (batch.clone(), overlay.and_then(|overlay| overlay.shown(index)).cloned()))
+            .take_while(|(batch, shown)| {
                 let wanted = left > 0;
-                left = left.saturating_sub(batch.batch.num_rows());
+                left = left.saturating_sub(kept(shown.as_ref(), batch.batch.num_rows()));
                 wanted
             })
-            .cloned()
             .collect();
         stream::iter(batches)
-            .map(move |batch| {
-                let Some(columns) = &projection else { return Ok(batch.batch.clone()) };
-                let columns: Vec<ArrayRef> = columns.iter().map(|column| batch.batch.column(*column).clone()).collect();
-                build(&identity.name, &output, columns, batch.batch.num_rows())
+            .map(move |(tail, shown)| {
+                let batch = match &projection {
+                    None => tail.batch.clone(),
+                    Some(columns) => {
+                        let columns = columns.iter().map(|column| tail.batch.column(*column).clone()).collect();
+                        build(&identity.name, &output, columns, tail.batch.num_rows())?
+                    }
+                };
+                match &shown {
+                    None => Ok(batch),
+                    Some(shown) => {
+                        filter_record_batch(&batch, shown).map_err(LakeError::arrow(&identity.name, "read the tail"))
+                    }
+                }
             })
             .boxed()
     }
@@ -232,6 +264,49 @@ impl ScanPlan {
                 .map(move |index| build(&identity.name, &output, Vec::new(), (rows - index * step).min(step) as usize)),
         )
         .boxed()
+    }
+}
+
+/// Committed rows without those whose key the tail has a change of.
+struct Hiding {
+    state: Arc<State>,
+    codec: Arc<KeyCodec>,
+    /// The output's columns, then the columns of the key that are not among them.
+    read: SchemaRef,
+    /// Where the key's columns are in `read`.
+    key_columns: Vec<usize>,
+}
+
+impl Hiding {
+    fn new(plan: &ScanPlan, codec: &Arc<KeyCodec>) -> Result<Hiding> {
+        let schema = &plan.identity.schema;
+        let mut columns = plan.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let key_columns = codec
+            .columns
+            .iter()
+            .map(|key| {
+                columns.iter().position(|column| column == key).unwrap_or_else(|| {
+                    columns.push(*key);
+                    columns.len() - 1
+                })
+            })
+            .collect();
+        let read = schema.project(&columns).map_err(LakeError::arrow(&plan.identity.name, "project"))?;
+        Ok(Hiding { state: plan.state.clone(), codec: codec.clone(), read: Arc::new(read), key_columns })
+    }
+
+    /// `batch` has the columns of `read`.
+    fn apply(&self, table: &str, batch: RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
+        let failed = || LakeError::arrow(table, "hide rows that changed since the snapshot");
+        let keys = self.codec.keys_at(&batch, &self.key_columns).map_err(failed())?;
+        let remaining = self.state.overlay().remaining(&keys);
+        let (rows, mut columns) = (batch.num_rows(), batch.columns().to_vec());
+        columns.truncate(output.fields().len());
+        let batch = build(table, output, columns, rows)?;
+        match remaining {
+            None => Ok(batch),
+            Some(remaining) => filter_record_batch(&batch, &remaining).map_err(failed()),
+        }
     }
 }
 

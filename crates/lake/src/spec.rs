@@ -1,8 +1,9 @@
 //! What a table must be: its columns in Arrow's terms, its keys and its options.
 
 use crate::error::{LakeError, Result};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 /// A table as the pipeline's SQL declares it.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,10 +15,12 @@ pub struct TableSpec {
     /// `UTC` (TIMESTAMP_LTZ(3|6)), List (ARRAY) and Struct (ROW) of these.
     pub schema: SchemaRef,
     pub partition_keys: Vec<String>,
-    /// Must be empty for now: [`crate::Lake::ensure_table`] refuses primary-key tables by name.
+    /// Empty for an append table. Otherwise it must include the partition keys, its columns are NOT NULL whatever
+    /// `schema` says (as in Flink), and the options must name a fixed number of buckets; what else
+    /// [`crate::Lake::ensure_table`] refuses, and why, is in `primary_key.rs`.
     pub primary_keys: Vec<String>,
-    /// Paimon's table options (`file.compression`, `target-file-size`, …). Used when the table is created; an existing
-    /// table keeps its own.
+    /// Paimon's table options (`file.compression`, `bucket`, …). Used when the table is created; an existing table
+    /// keeps its own.
     pub options: BTreeMap<String, String>,
     pub comment: Option<String>,
 }
@@ -51,9 +54,19 @@ impl TableSpec {
         if let Some(unknown) = self.partition_keys.iter().find(|key| !names.contains(key.as_str())) {
             return Err(invalid(format!("partition key \"{unknown}\" is not a column")));
         }
-        if !self.primary_keys.is_empty() {
-            return Err(LakeError::PrimaryKey { table: self.full_name() });
+        if let Some(unknown) = self.primary_keys.iter().find(|key| !names.contains(key.as_str())) {
+            return Err(invalid(format!("primary key \"{unknown}\" is not a column")));
         }
         Ok(())
+    }
+
+    /// The declaration with the primary key's columns NOT NULL, as Flink and Paimon make them.
+    pub(crate) fn normalized(&self) -> TableSpec {
+        let fields = self.schema.fields().iter().map(|field| {
+            let is_key = self.primary_keys.contains(field.name());
+            field.as_ref().clone().with_nullable(field.is_nullable() && !is_key)
+        });
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.schema.metadata().clone());
+        TableSpec { schema: Arc::new(schema), ..self.clone() }
     }
 }

@@ -3,9 +3,13 @@
 //! Batches lie in arrival order and belong to tiers by size, each [`TIER_FACTOR`] times the one below. When a tier has
 //! [`TIER_FACTOR`] batches at the end of the tail, they become one of the next tier. So a row is copied at most once per
 //! tier, and the number of batches is logarithmic plus one per few thousand rows.
+//!
+//! The tail of a primary-key table keeps only the last change of a key when batches become one, unless the table's
+//! changelog must hold every change; so a few hundred bars that change all the time stay a few hundred rows.
 
+use crate::changes::{Changes, KeyCodec, RowKind, last_changes};
 use arrow::array::{MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -26,12 +30,20 @@ const SLACK_BYTES_ALLOWED: usize = 256 * 1024;
 pub(crate) struct TailBatch {
     pub(crate) batch: RecordBatch,
     pub(crate) bytes: usize,
+    /// Present in every batch of a primary-key table, absent in those of an append table.
+    pub(crate) changes: Option<Changes>,
 }
 
 impl TailBatch {
     fn new(batch: RecordBatch) -> Arc<TailBatch> {
         let bytes = batch.get_array_memory_size();
-        Arc::new(TailBatch { batch, bytes })
+        Arc::new(TailBatch { batch, bytes, changes: None })
+    }
+
+    fn keyed(batch: RecordBatch, kinds: Vec<RowKind>, codec: &KeyCodec) -> Result<Arc<TailBatch>, ArrowError> {
+        let changes = Changes { keys: codec.keys(&batch)?, kinds };
+        let bytes = batch.get_array_memory_size() + changes.bytes();
+        Ok(Arc::new(TailBatch { batch, bytes, changes: Some(changes) }))
     }
 
     fn tier(&self) -> u32 {
@@ -43,20 +55,38 @@ impl TailBatch {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tail {
     batches: Vec<Arc<TailBatch>>,
+    /// None for an append table.
+    codec: Option<Arc<KeyCodec>>,
 }
 
 impl Tail {
+    pub(crate) fn new(codec: Option<Arc<KeyCodec>>) -> Tail {
+        Tail { batches: Vec::new(), codec }
+    }
+
     pub(crate) fn batches(&self) -> &[Arc<TailBatch>] {
         &self.batches
     }
 
-    /// Adds a batch at the end; on an error the tail is as it was.
-    pub(crate) fn push(&mut self, schema: &SchemaRef, batch: RecordBatch) -> Result<(), ArrowError> {
+    /// Adds a batch at the end; on an error the tail is as it was. `kinds` count in a primary-key table only.
+    pub(crate) fn push(
+        &mut self,
+        schema: &SchemaRef,
+        batch: RecordBatch,
+        kinds: Option<Vec<RowKind>>,
+    ) -> Result<(), ArrowError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
         let before = self.batches.len();
-        self.batches.push(TailBatch::new(compact(batch)?));
+        let batch = compact(batch)?;
+        self.batches.push(match &self.codec {
+            None => TailBatch::new(batch),
+            Some(codec) => {
+                let kinds = kinds.unwrap_or_else(|| vec![RowKind::Insert; batch.num_rows()]);
+                TailBatch::keyed(batch, kinds, codec)?
+            }
+        });
         match self.coalesce(schema) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -82,7 +112,7 @@ impl Tail {
                 continue;
             }
             let mut next = batches[..start].to_vec();
-            next.extend(concat_groups(schema, &batches[start..])?);
+            next.extend(concat_groups(schema, &batches[start..], self.codec.as_deref())?);
             merged = Some(next);
         }
         if let Some(merged) = merged {
@@ -93,7 +123,11 @@ impl Tail {
 }
 
 /// Joins neighbours into batches of at most [`BATCH_ROWS_MAX`] rows.
-fn concat_groups(schema: &SchemaRef, run: &[Arc<TailBatch>]) -> Result<Vec<Arc<TailBatch>>, ArrowError> {
+fn concat_groups(
+    schema: &SchemaRef,
+    run: &[Arc<TailBatch>],
+    codec: Option<&KeyCodec>,
+) -> Result<Vec<Arc<TailBatch>>, ArrowError> {
     let mut groups: Vec<&[Arc<TailBatch>]> = Vec::new();
     let (mut start, mut rows) = (0, 0);
     for (index, batch) in run.iter().enumerate() {
@@ -108,9 +142,34 @@ fn concat_groups(schema: &SchemaRef, run: &[Arc<TailBatch>]) -> Result<Vec<Arc<T
         .into_iter()
         .map(|group| match group {
             [one] => Ok(one.clone()),
-            many => Ok(TailBatch::new(concat_batches(schema, many.iter().map(|batch| &batch.batch))?)),
+            many => match codec {
+                None => Ok(TailBatch::new(concat_batches(schema, many.iter().map(|batch| &batch.batch))?)),
+                Some(codec) => concat_changes(schema, many, codec),
+            },
         })
         .collect()
+}
+
+/// Joins batches of changes, oldest first; of each key only the last change, unless all are needed.
+fn concat_changes(
+    schema: &SchemaRef,
+    group: &[Arc<TailBatch>],
+    codec: &KeyCodec,
+) -> Result<Arc<TailBatch>, ArrowError> {
+    let batches: Vec<&RecordBatch> = group.iter().map(|batch| &batch.batch).collect();
+    let changes: Vec<&Changes> = group.iter().filter_map(|batch| batch.changes.as_ref()).collect();
+    if codec.keeps_every_change {
+        let kinds = changes.iter().flat_map(|changes| changes.kinds.iter().copied()).collect();
+        return TailBatch::keyed(concat_batches(schema, batches)?, kinds, codec);
+    }
+    let is_last = last_changes(changes.iter().copied()).is_last;
+    let rows: Vec<(usize, usize)> = is_last
+        .iter()
+        .enumerate()
+        .flat_map(|(batch, rows)| rows.iter().enumerate().filter(|(_, last)| **last).map(move |(row, _)| (batch, row)))
+        .collect();
+    let kinds = rows.iter().map(|(batch, row)| changes[*batch].kinds[*row]).collect();
+    TailBatch::keyed(interleave_record_batch(&batches, &rows)?, kinds, codec)
 }
 
 /// Copies a batch that keeps much more memory alive than its rows need. Batches of the lowest tier are left alone: at

@@ -1,8 +1,11 @@
 //! Tests of the room from outside: tables on disk, as the engine uses them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bars;
 mod commits;
 mod figures;
+mod keyed;
+mod keyed_cases;
 mod scans;
 mod schemas;
 mod support;

@@ -45,8 +45,8 @@ impl TableProvider for PinnedTable {
             limit,
             target_partitions: state.config().target_partitions(),
         };
-        let is_exact = filters.is_empty() && limit.is_none();
         let plan = self.view.scan(request).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let is_exact = filters.is_empty() && limit.is_none() && plan.counts_exactly();
         Ok(Arc::new(LakeScan::new(plan, is_exact)))
     }
 

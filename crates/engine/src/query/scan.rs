@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct LakeScan {
     plan: ScanPlan,
-    /// Without filter and limit the row count is known from metadata: `count(*)` reads nothing.
+    /// Without filter and limit the row count of an append table is known from metadata: `count(*)` reads nothing.
     is_exact: bool,
     properties: Arc<PlanProperties>,
 }

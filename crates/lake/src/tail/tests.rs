@@ -25,7 +25,7 @@ fn numbers(tail: &Tail) -> Vec<i64> {
 fn tiny_appends_leave_few_batches() {
     let (mut tail, mut most) = (Tail::default(), 0);
     for n in 0..20_000 {
-        tail.push(&schema(), batch(2 * n, 2)).unwrap();
+        tail.push(&schema(), batch(2 * n, 2), None).unwrap();
         most = most.max(tail.batches().len());
     }
     assert_eq!(numbers(&tail), (0..40_000).collect::<Vec<_>>());
@@ -37,7 +37,7 @@ fn tiny_appends_leave_few_batches() {
 fn a_slice_does_not_keep_its_parent_alive() {
     let large = batch(0, 200_000);
     let mut tail = Tail::default();
-    tail.push(&schema(), large.slice(100_000, 100)).unwrap();
+    tail.push(&schema(), large.slice(100_000, 100), None).unwrap();
     assert_eq!(numbers(&tail), (100_000..100_100).collect::<Vec<_>>());
     assert!(tail.batches()[0].bytes < 64 * 1024, "{} bytes for 100 rows", tail.batches()[0].bytes);
 }
@@ -49,7 +49,7 @@ proptest! {
     fn order_and_bounds(sizes in prop::collection::vec(prop_oneof![0usize..4, 0usize..100, 0usize..5_000], 0..200)) {
         let (mut tail, mut next) = (Tail::default(), 0i64);
         for rows in &sizes {
-            tail.push(&schema(), batch(next, *rows)).unwrap();
+            tail.push(&schema(), batch(next, *rows), None).unwrap();
             next += *rows as i64;
         }
         prop_assert_eq!(numbers(&tail), (0..next).collect::<Vec<_>>());

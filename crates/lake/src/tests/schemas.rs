@@ -161,10 +161,6 @@ async fn what_cannot_be_a_table_is_refused_with_its_column() {
     let message = refused(spec("a", with_field(1, Field::new("id", list, true)))).await;
     assert!(message.contains("column \"id[].inner\": type UInt64"), "{message}");
 
-    let mut keyed = spec("a", trade_schema());
-    keyed.primary_keys = vec!["market".into()];
-    let message = refused(keyed).await;
-    assert!(message.contains("primary-key tables are not supported by the embedded engine yet"), "{message}");
     let mut partitioned = spec("a", trade_schema());
     partitioned.partition_keys = vec!["day".into()];
     assert!(refused(partitioned).await.contains("partition key \"day\" is not a column"));

@@ -1,0 +1,191 @@
+//! Changes of a primary-key table: rows with their kinds, and their keys as bytes. Pure.
+
+use crate::error::{LakeError, Result};
+use arrow::array::{ArrayRef, BooleanArray, Int8Array, RecordBatch};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows, SortField};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What a row does to its table: Flink's row kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// `+I`
+    Insert,
+    /// `-U`: the row that the next one of its key replaces.
+    UpdateBefore,
+    /// `+U`
+    UpdateAfter,
+    /// `-D`
+    Delete,
+}
+
+impl RowKind {
+    /// As Flink and Paimon print it.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            RowKind::Insert => "+I",
+            RowKind::UpdateBefore => "-U",
+            RowKind::UpdateAfter => "+U",
+            RowKind::Delete => "-D",
+        }
+    }
+
+    /// Whether the key has a row after this change, if it is the last one.
+    pub fn leaves_a_row(self) -> bool {
+        matches!(self, RowKind::Insert | RowKind::UpdateAfter)
+    }
+
+    /// Paimon's `_VALUE_KIND`.
+    fn code(self) -> i8 {
+        match self {
+            RowKind::Insert => 0,
+            RowKind::UpdateBefore => 1,
+            RowKind::UpdateAfter => 2,
+            RowKind::Delete => 3,
+        }
+    }
+}
+
+/// Changes in the order they happened: the last change of a key wins. Inside one batch an [`RowKind::UpdateBefore`]
+/// matters only if it is the last change of its key, and then it is a deletion; so keep both halves of an update in one
+/// batch, else a query between them sees no row. A deletion needs the key's columns; what the others hold is never read,
+/// but must be valid where nulls are not allowed.
+#[derive(Debug, Clone)]
+pub struct ChangeBatch {
+    /// The table's columns, in its order and types.
+    pub rows: RecordBatch,
+    /// One for each row; None means that all are [`RowKind::Insert`] (on a primary-key table: insert or replace).
+    pub kinds: Option<Vec<RowKind>>,
+}
+
+/// Turns the key columns of a batch into bytes: equal keys and only they have equal bytes.
+#[derive(Debug)]
+pub(crate) struct KeyCodec {
+    /// Indices into the table's schema, in the order of the declared key.
+    pub(crate) columns: Vec<usize>,
+    converter: RowConverter,
+    /// True if the table's changelog must hold every change (`changelog-producer = input`), not just the last of a key.
+    pub(crate) keeps_every_change: bool,
+}
+
+impl KeyCodec {
+    pub(crate) fn new(
+        table: &str,
+        schema: &Schema,
+        primary_keys: &[String],
+        keeps_every_change: bool,
+    ) -> Result<KeyCodec> {
+        let failed = || LakeError::arrow(table, "use the primary key");
+        let columns: Vec<usize> =
+            primary_keys.iter().map(|key| schema.index_of(key)).collect::<Result<_, _>>().map_err(failed())?;
+        let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone()));
+        Ok(KeyCodec { converter: RowConverter::new(fields.collect()).map_err(failed())?, columns, keeps_every_change })
+    }
+
+    /// The keys of a batch that has the table's columns.
+    pub(crate) fn keys(&self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|column| batch.column(*column).clone()).collect();
+        self.converter.convert_columns(&columns)
+    }
+
+    /// The keys of a batch that has the key columns elsewhere, `positions` in the order of the declared key.
+    pub(crate) fn keys_at(&self, batch: &RecordBatch, positions: &[usize]) -> Result<Rows, ArrowError> {
+        let columns: Vec<ArrayRef> = positions.iter().map(|column| batch.column(*column).clone()).collect();
+        self.converter.convert_columns(&columns)
+    }
+}
+
+/// What a batch of a primary-key table has beside its rows.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) keys: Rows,
+    pub(crate) kinds: Vec<RowKind>,
+}
+
+impl Changes {
+    pub(crate) fn bytes(&self) -> usize {
+        self.keys.size() + self.kinds.capacity()
+    }
+}
+
+/// For each batch, oldest first, which rows are the last change of their key; and how many keys there are.
+pub(crate) struct LastChanges {
+    pub(crate) keys: HashSet<Box<[u8]>>,
+    pub(crate) is_last: Vec<Vec<bool>>,
+}
+
+/// Looks from the newest change backwards.
+pub(crate) fn last_changes<'a>(
+    batches: impl DoubleEndedIterator<Item = &'a Changes> + ExactSizeIterator,
+) -> LastChanges {
+    let mut keys: HashSet<Box<[u8]>> = HashSet::new();
+    let mut is_last: Vec<Vec<bool>> = Vec::with_capacity(batches.len());
+    for changes in batches.rev() {
+        let mut last = vec![false; changes.kinds.len()];
+        for row in (0..last.len()).rev() {
+            let key = changes.keys.row(row);
+            if !keys.contains(key.data()) {
+                keys.insert(key.data().into());
+                last[row] = true;
+            }
+        }
+        is_last.push(last);
+    }
+    is_last.reverse();
+    LastChanges { keys, is_last }
+}
+
+/// `_VALUE_KIND` of the given rows, as Paimon's writer takes it.
+pub(crate) fn value_kinds(kinds: impl Iterator<Item = RowKind>) -> ArrayRef {
+    Arc::new(Int8Array::from_iter_values(kinds.map(RowKind::code)))
+}
+
+/// What the tail does to the committed rows below it, for one view: made once, then only read.
+#[derive(Debug)]
+pub(crate) struct Overlay {
+    /// Every key the tail has a change of, deletions included: the committed row of such a key is hidden.
+    hidden: HashSet<Box<[u8]>>,
+    /// For each batch of the tail, the rows that are shown; None if all of them are.
+    shown: Vec<Option<BooleanArray>>,
+}
+
+impl Overlay {
+    pub(crate) fn new<'a>(
+        batches: impl DoubleEndedIterator<Item = &'a Changes> + ExactSizeIterator + Clone,
+    ) -> Overlay {
+        let LastChanges { keys, mut is_last } = last_changes(batches.clone());
+        let shown = batches
+            .zip(&mut is_last)
+            .map(|(changes, is_last)| {
+                for (last, kind) in is_last.iter_mut().zip(&changes.kinds) {
+                    *last &= kind.leaves_a_row();
+                }
+                let count = is_last.iter().filter(|shown| **shown).count();
+                (count < is_last.len()).then(|| BooleanArray::from(std::mem::take(is_last)))
+            })
+            .collect();
+        Overlay { hidden: keys, shown }
+    }
+
+    /// The rows of the tail's `index`th batch that are shown; None if all are.
+    pub(crate) fn shown(&self, index: usize) -> Option<&BooleanArray> {
+        self.shown.get(index).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn hides_nothing(&self) -> bool {
+        self.hidden.is_empty()
+    }
+
+    /// Which committed rows remain, by their keys; None if all do.
+    pub(crate) fn remaining(&self, keys: &Rows) -> Option<BooleanArray> {
+        let remaining: Vec<bool> = keys.iter().map(|key| !self.hidden.contains(key.data())).collect();
+        remaining.contains(&false).then(|| BooleanArray::from(remaining))
+    }
+}
+
+/// How many rows a mask keeps.
+pub(crate) fn kept(mask: Option<&BooleanArray>, rows: usize) -> usize {
+    mask.map_or(rows, BooleanArray::true_count)
+}
