@@ -1,7 +1,7 @@
 //! Rows on their way between nodes: a batch, what kind of change each row is, and which record it came from.
 
-use arrow::array::{Array, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{filter_record_batch, take_arrays};
 use arrow::error::ArrowError;
 pub(crate) use hoga_lake::RowKind;
 

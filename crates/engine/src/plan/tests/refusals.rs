@@ -160,7 +160,7 @@ fn flink_only() {
             INSERT INTO lake.d.s SELECT code, RANK() OVER (PARTITION BY code ORDER BY ts) FROM t;
               1:35+4 RANK … OVER runs on Flink only [ROW_NUMBER() OVER (…) in a subquery with a condition on it is what runs here]
             INSERT INTO lake.d.s SELECT code, id FROM t UNION SELECT code, id FROM t;
-              1:51+22 UNION without ALL runs on Flink only [UNION ALL keeps all rows, SELECT DISTINCT removes what came twice]
+              1:1+72 the query updates rows that it gave before, and lake.d.s has no PRIMARY KEY [declare PRIMARY KEY (…) NOT ENFORCED with the query's key, or group by window_start and window_end]
             INSERT INTO lake.d.s SELECT code, id FROM t INTERSECT SELECT code, id FROM t;
               1:55+22 INTERSECT runs on Flink only
             INSERT INTO lake.d.s SELECT code, id FROM t ORDER BY id LIMIT 5;
