@@ -33,7 +33,9 @@ pub enum EngineError {
     Thread { name: String, source: std::io::Error },
     #[error("node \"{0}\" of the plan cannot run")]
     Graph(String),
-    #[error("the pipeline stands still since a step failed: {0}; start hoga again, it goes on from the last checkpoint")]
+    #[error(
+        "the pipeline stands still since a step failed: {0}; start hoga again, it goes on from the last checkpoint"
+    )]
     Broken(String),
     #[error(
         "\"{node}\" keeps {bytes} bytes for {groups} groups, all queries together {total} of {limit}: its source stands still, what \

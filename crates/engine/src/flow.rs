@@ -15,7 +15,7 @@ mod fingerprint;
 mod groups;
 mod json;
 pub(crate) mod outbox;
-mod rows;
+pub(crate) mod rows;
 mod run;
 mod session;
 mod sink;
@@ -36,8 +36,6 @@ pub use stage::Usage;
 pub use status::NodeStatus;
 
 pub(crate) use snapshot::Snapshot;
-#[cfg(test)]
-pub(crate) use rows::Rows;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::EngineError;

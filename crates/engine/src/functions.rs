@@ -1,6 +1,6 @@
-//! Flink's scalar functions: the list of those the embedded engine runs, and the ones DataFusion does not have.
+//! What Flink's functions and casts compute, column by column. Which of them exist and what they take: `plan::expression`.
 //!
-//! A function is on the list only if its results are Flink's; every other one is refused by name.
+//! A function is here only if its results are Flink's (docs/flink-semantics.md).
 
 mod date_format;
 mod date_pattern;
@@ -23,7 +23,7 @@ pub(crate) use time_text::write_timestamp;
 use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;
 
-/// What hoga adds, for one session time zone (Flink's `table.local-time-zone`).
+/// What live SQL has of them beside DataFusion's own, in a time zone.
 pub(crate) fn flink_functions(zone: Tz) -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(to_timestamp_ltz::ToTimestampLtz::new()),

@@ -1,4 +1,4 @@
-//! What is done to each batch of rows: filters and projections, compiled once by the planner. `flow` runs them.
+//! What a calc node does to each batch: filters and projections of compiled expressions.
 
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;

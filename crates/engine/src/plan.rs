@@ -1,6 +1,11 @@
-//! Plans: what each INSERT of a pipeline reads, does and writes, compiled and checked before anything runs.
+//! The planner: from a parsed pipeline to the [`Graph`] that computes it, checked before anything runs.
 //!
-//! In: a parsed pipeline. Out: one graph of all INSERTs, or everything that is wrong, each mistake at its place.
+//! In: a parsed pipeline. Out: one graph of all its INSERTs, or everything that is wrong, each mistake at its place.
+//! The walk of a query: `query` and `select` read its clauses and `expression` its expressions, each adding drafts of nodes
+//! with all their columns (`draft`); at the end `lower` keeps what a sink needs. [`explain`] writes the result as text.
+//!
+//! Names, types and casts are Flink's and decided here; DataFusion only evaluates the compiled expressions. Nothing is moved
+//! but filters below projections: windows, groups and rankings stay where the query has them.
 //! Not here: topics and tables as they are on disk.
 
 mod aggregate;
@@ -20,41 +25,24 @@ mod topn;
 mod window;
 mod windowing;
 
-use aggregate::is_aggregate;
-
 use crate::graph::Graph;
 use crate::types::arrow_type;
+use aggregate::is_aggregate;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::DataFusionError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+use datafusion::sql::sqlparser::tokenizer::Span;
 use hoga_sql::{ColumnKind, Diagnostics, Mistake, Pipeline};
 use std::sync::Arc;
 
-/// DataFusion's error at its own place if it knows one, else at `span`.
-fn mistake_of(error: &DataFusionError, span: Span) -> Mistake {
-    let diagnostic = error.diagnostic();
-    let place = diagnostic.and_then(|found| found.span).map(|found| {
-        let location = |at: datafusion::common::Location| Location { line: at.line, column: at.column };
-        Span::new(location(found.start), location(found.end))
-    });
-    let message = match diagnostic {
-        Some(found) if !found.message.is_empty() => found.message.clone(),
-        _ => first_sentence(error),
-    };
-    let hint = diagnostic.and_then(|found| found.helps.first().map(|help| help.message.clone()));
-    Mistake { span: place.filter(|place| place.start.line > 0).unwrap_or(span), message, hint }
-}
-
-/// What a pipeline computes, as one graph.
+/// All that a pipeline does, ready to run.
 #[derive(Debug)]
-pub struct GraphPlan {
+pub struct PipelinePlan {
     pub graph: Graph,
     /// `SET 'execution.checkpointing.interval'`, if the file says it.
     pub checkpoint_interval_ms: Option<u64>,
 }
 
 /// Plans every INSERT into one graph. All mistakes of all of them are told together.
-pub fn plan_graph(pipeline: &Pipeline) -> Result<GraphPlan, Diagnostics> {
+pub fn plan_pipeline(pipeline: &Pipeline) -> Result<PipelinePlan, Diagnostics> {
     let mut planner = planner::Planner::new(pipeline);
     let mut targets = Vec::new();
     for job in &pipeline.jobs {
@@ -68,9 +56,9 @@ pub fn plan_graph(pipeline: &Pipeline) -> Result<GraphPlan, Diagnostics> {
     }
     let graph = lower::lower(planner.drafts, &sinks).map_err(|error| {
         let span = pipeline.jobs.first().map_or(Span::empty(), |job| job.span);
-        pipeline.diagnostics([mistake_of(&error, span)])
+        pipeline.diagnostics([Mistake::new(span, error.strip_backtrace())])
     })?;
-    Ok(GraphPlan { graph, checkpoint_interval_ms: pipeline.settings.checkpoint_interval_ms() })
+    Ok(PipelinePlan { graph, checkpoint_interval_ms: pipeline.settings.checkpoint_interval_ms() })
 }
 
 /// The first column, which in hoga's tables is the market, and then the first instant.
@@ -90,19 +78,8 @@ fn field_of(name: &str, kind: &ColumnKind, span: Span) -> Result<Field, Mistake>
     Ok(Field::new(name, arrow, sql_type.nullable))
 }
 
-fn schema_of(fields: Vec<Field>) -> SchemaRef {
+fn schema_from(fields: Vec<Field>) -> SchemaRef {
     Arc::new(Schema::new(fields))
-}
-
-use schema_of as schema_from;
-
-/// DataFusion's messages begin with their kind and may end with hints of several lines.
-fn first_sentence(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
-    let text = text.lines().next().unwrap_or_default();
-    let kinds = ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "SQL error: "];
-    let text = kinds.iter().fold(text, |text, kind| text.strip_prefix(kind).unwrap_or(text));
-    text.trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

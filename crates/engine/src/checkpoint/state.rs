@@ -155,7 +155,10 @@ mod tests {
         let whole = std::fs::read(&path).expect("bytes");
         let told = |expected: &str| {
             let error = read(folder.path(), &file).map(drop).map_err(|error| error.to_string());
-            assert!(error.as_ref().is_err_and(|text| text.contains("state-000000000003.arrow") && text.contains(expected)), "{error:?}");
+            assert!(
+                error.as_ref().is_err_and(|text| text.contains("state-000000000003.arrow") && text.contains(expected)),
+                "{error:?}"
+            );
         };
         for at in (0..whole.len()).step_by(97) {
             let mut flipped = whole.clone();

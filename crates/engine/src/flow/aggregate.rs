@@ -1,5 +1,6 @@
 //! GROUP BY without windows: after each batch, the new result of every group that it touched, and the old one before it.
 
+use super::rows::RowKind;
 use super::rows::Rows;
 use super::slices::{Groups, Layout, spans_and_keys};
 use super::stage::{Late, Stage, Usage};
@@ -11,7 +12,6 @@ use arrow::compute::{cast, interleave};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use super::rows::RowKind;
 use std::sync::Arc;
 
 #[derive(Debug)]

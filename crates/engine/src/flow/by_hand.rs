@@ -2,8 +2,8 @@
 
 use crate::checkpoint::recover::Startup;
 use crate::graph::{
-    Aggregate, AggregateCall, AggregateFunction, Changes, ColumnId, Graph, Node, NodeId, NodeKind, Operator, Order, Sink,
-    Source, SourceColumn, TopN, Watermark, WindowAggregate, WindowShape, WindowSource, WindowTime, Windows,
+    Aggregate, AggregateCall, AggregateFunction, Changes, ColumnId, Graph, Node, NodeId, NodeKind, Operator, Order,
+    Sink, Source, SourceColumn, TopN, Watermark, WindowAggregate, WindowShape, WindowSource, WindowTime, Windows,
 };
 use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -28,7 +28,8 @@ pub(crate) fn wall_time() -> DataType {
 }
 
 pub(crate) fn push(graph: &mut Graph, name: &str, kind: NodeKind, inputs: &[NodeId], schema: SchemaRef) -> NodeId {
-    let node = Node { name: name.into(), kind, inputs: inputs.to_vec(), schema, rowtime: None, changes: Changes::Append };
+    let node =
+        Node { name: name.into(), kind, inputs: inputs.to_vec(), schema, rowtime: None, changes: Changes::Append };
     graph.nodes.push(node);
     graph.nodes.len() - 1
 }
@@ -41,16 +42,11 @@ pub(crate) fn source(graph: &mut Graph, topic: &str, delay_ms: i64, idle_timeout
         Field::new("v", DataType::Int64, true),
         Field::new("t", DataType::Int64, true),
     ]));
-    let schema = Arc::new(Schema::new(vec![
-        text,
-        Field::new("v", DataType::Int64, true),
-        Field::new("ts", instant(), true),
-    ]));
+    let schema =
+        Arc::new(Schema::new(vec![text, Field::new("v", DataType::Int64, true), Field::new("ts", instant(), true)]));
     let time = cast(column(&raw, 2), &raw, instant()).expect("a cast");
-    let project = Operator::Project {
-        expressions: vec![column(&raw, 0), column(&raw, 1), time],
-        schema: Arc::clone(&schema),
-    };
+    let project =
+        Operator::Project { expressions: vec![column(&raw, 0), column(&raw, 1), time], schema: Arc::clone(&schema) };
     let source = Source {
         topic: topic.into(),
         startup: Startup::Earliest,

@@ -53,9 +53,10 @@ fn meaning(graph: &Graph, id: NodeId) -> String {
             format!("group by {} {}", names(input, &aggregate.keys), calls(input, &aggregate.calls))
         }
         NodeKind::TopN(top) => {
-            let order = top.order.iter().map(|order| {
-                format!("{} {} {}", name(input, order.column), order.is_descending, order.nulls_first)
-            });
+            let order = top
+                .order
+                .iter()
+                .map(|order| format!("{} {} {}", name(input, order.column), order.is_descending, order.nulls_first));
             let window = top.window.map(|window| names(input, &[window.start, window.end]));
             let all: Vec<ColumnId> = (0..input.fields().len()).collect();
             format!(

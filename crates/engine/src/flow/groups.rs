@@ -32,7 +32,9 @@ impl KeyCodec {
         Ok(match types {
             [] => KeyCodec::Nothing,
             [DataType::Utf8] => KeyCodec::Text,
-            _ => KeyCodec::Rows(RowConverter::new(types.iter().map(|data_type| SortField::new(data_type.clone())).collect())?),
+            _ => KeyCodec::Rows(RowConverter::new(
+                types.iter().map(|data_type| SortField::new(data_type.clone())).collect(),
+            )?),
         })
     }
 

@@ -4,8 +4,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
 };
 use arrow::error::ArrowError;
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
@@ -168,7 +168,8 @@ fn java_double(scientific: &str, value: f64) -> String {
     }
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let with_point = |mantissa: &str| if mantissa.contains('.') { mantissa.to_owned() } else { format!("{mantissa}.0") };
+    let with_point =
+        |mantissa: &str| if mantissa.contains('.') { mantissa.to_owned() } else { format!("{mantissa}.0") };
     if value != 0.0 && !(1e-3..1e7).contains(&value.abs()) {
         return format!("{}E{exponent}", with_point(mantissa));
     }
@@ -244,14 +245,27 @@ mod tests {
     #[test]
     fn numbers_as_java_spells_them() {
         for (value, text) in [
-            (0.0, "0.0"), (1.0, "1.0"), (-12.5, "-12.5"), (0.001, "0.001"), (0.000_99, "9.9E-4"), (9_999_999.0, "9999999.0"),
-            (12_345_678.9, "1.23456789E7"), (1e-10, "1.0E-10"), (123.0, "123.0"), (f64::NAN, "\"NaN\""),
+            (0.0, "0.0"),
+            (1.0, "1.0"),
+            (-12.5, "-12.5"),
+            (0.001, "0.001"),
+            (0.000_99, "9.9E-4"),
+            (9_999_999.0, "9999999.0"),
+            (12_345_678.9, "1.23456789E7"),
+            (1e-10, "1.0E-10"),
+            (123.0, "123.0"),
+            (f64::NAN, "\"NaN\""),
         ] {
             assert_eq!(java_double(&format!("{value:e}"), value), text);
         }
-        for (units, scale, text) in
-            [(0, 8, "0E-8"), (150_000_000, 8, "1.50000000"), (-5, 2, "-0.05"), (7, 0, "7"), (12, 9, "1.2E-8"), (5, -2, "5E+2")]
-        {
+        for (units, scale, text) in [
+            (0, 8, "0E-8"),
+            (150_000_000, 8, "1.50000000"),
+            (-5, 2, "-0.05"),
+            (7, 0, "7"),
+            (12, 9, "1.2E-8"),
+            (5, -2, "5E+2"),
+        ] {
             assert_eq!(java_decimal(units, scale), text);
         }
     }

@@ -1,7 +1,7 @@
 //! Rows on their way between nodes: a batch, what kind of change each row is, and which record it came from.
 
-use arrow::array::{Array, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{filter_record_batch, take_arrays};
 use arrow::error::ArrowError;
 pub(crate) use hoga_lake::RowKind;
 
@@ -49,8 +49,12 @@ impl Rows {
 
     /// These rows, each as often as it is named; origins and kinds go with them.
     pub(crate) fn take(&self, rows: &[u32]) -> Result<Rows, ArrowError> {
+        let indices = UInt32Array::from(rows.to_vec());
+        let columns = take_arrays(self.batch.columns(), &indices, None)?;
+        // a batch may have rows and no columns
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         Ok(Rows {
-            batch: take_record_batch(&self.batch, &UInt32Array::from(rows.to_vec()))?,
+            batch: RecordBatch::try_new_with_options(self.batch.schema(), columns, &options)?,
             kinds: self.kinds.as_ref().map(|kinds| rows.iter().map(|row| kinds[*row as usize]).collect()),
             origins: self.origins.as_ref().map(|origins| rows.iter().map(|row| origins[*row as usize]).collect()),
         })
@@ -77,7 +81,8 @@ mod tests {
             kinds: Some(vec![Insert, UpdateBefore, UpdateAfter, UpdateBefore, UpdateAfter, UpdateBefore, UpdateAfter]),
             origins: None,
         };
-        let keep = BooleanArray::from(vec![Some(true), Some(true), None, Some(false), Some(true), Some(true), Some(true)]);
+        let keep =
+            BooleanArray::from(vec![Some(true), Some(true), None, Some(false), Some(true), Some(true), Some(true)]);
         let kept = rows.filter(&keep).expect("rows");
         assert_eq!(kept.batch.column(0).as_primitive::<Int64Type>().values(), &[0, 1, 4, 5, 6]);
         assert_eq!(kept.kinds, Some(vec![Insert, Delete, Insert, UpdateBefore, UpdateAfter]));

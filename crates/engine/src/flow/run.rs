@@ -63,7 +63,10 @@ impl<'a> Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            tracing::error!(reason = self.reason, "the pipeline stands still until hoga is started again; nothing is lost: the log goes on");
+            tracing::error!(
+                reason = self.reason,
+                "the pipeline stands still until hoga is started again; nothing is lost: the log goes on"
+            );
             // the first reason is the one to mend
             let _ = self.flow.broken.set(std::mem::take(&mut self.reason));
         }
@@ -110,7 +113,9 @@ impl Flow {
                 let batch = calc::with_schema(&rows.batch, schema)?;
                 self.forward(step, id, Rows { batch, ..rows })
             }
-            NodeKind::WindowAggregate(_) | NodeKind::Aggregate(_) | NodeKind::TopN(_) => self.aggregate(step, id, &rows),
+            NodeKind::WindowAggregate(_) | NodeKind::Aggregate(_) | NodeKind::TopN(_) => {
+                self.aggregate(step, id, &rows)
+            }
             NodeKind::Sink(_) => {
                 let Some(sink) = node.sink.map(|sink| &self.sinks[sink]) else { return Ok(()) };
                 let rows = self.without_forbidden_nulls(step, id, rows)?;
@@ -129,7 +134,8 @@ impl Flow {
         if strict.is_empty() {
             return Ok(rows);
         }
-        let forbidden = |row: usize| strict.iter().find(|(_, column)| column.is_null(row)).map(|(field, _)| field.name());
+        let forbidden =
+            |row: usize| strict.iter().find(|(_, column)| column.is_null(row)).map(|(field, _)| field.name());
         let mut letters = Vec::new();
         for row in 0..rows.len() {
             if let Some(name) = forbidden(row) {
@@ -254,7 +260,12 @@ impl Flow {
     pub(super) fn write_letters(&self, id: NodeId, letters: Vec<DeadLetter>) -> Result<(), EngineError> {
         let Some(first) = letters.first() else { return Ok(()) };
         let node = &self.nodes[id];
-        tracing::warn!(node = node.node.name, letters = letters.len(), reason = first.reason, "records became dead letters");
+        tracing::warn!(
+            node = node.node.name,
+            letters = letters.len(),
+            reason = first.reason,
+            "records became dead letters"
+        );
         let records: Vec<Record> = letters.into_iter().map(DeadLetter::into_record).collect();
         let mut outbox = lock(&self.letters);
         outbox.push(records);

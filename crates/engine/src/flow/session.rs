@@ -42,7 +42,11 @@ struct Session {
 
 impl SessionStage {
     /// None for other windows.
-    pub(crate) fn new(node: &WindowAggregate, input: &Schema, schema: &SchemaRef) -> Result<Option<SessionStage>, ArrowError> {
+    pub(crate) fn new(
+        node: &WindowAggregate,
+        input: &Schema,
+        schema: &SchemaRef,
+    ) -> Result<Option<SessionStage>, ArrowError> {
         let WindowSource::Assigned(windows) = &node.windows else { return Ok(None) };
         let WindowShape::Session { gap_ms } = windows.shape else { return Ok(None) };
         let layout = Layout::new(input, &node.keys, &node.calls)?;

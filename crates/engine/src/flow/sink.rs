@@ -81,7 +81,6 @@ impl SinkRuntime {
     }
 }
 
-
 fn records(rows: &Rows, key: &[ColumnId], now_ms: i64) -> Result<Vec<Record>, EngineError> {
     let record = |row: usize| {
         let mut value = Vec::with_capacity(256);

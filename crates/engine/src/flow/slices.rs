@@ -32,10 +32,8 @@ impl Layout {
         let type_of = |column: &ColumnId| input.field(*column).data_type().clone();
         let key_types: Vec<DataType> = keys.iter().map(type_of).collect();
         let arguments: Vec<_> = calls.iter().map(|call| call.argument.as_ref().map(type_of)).collect();
-        let mut fields = vec![
-            Field::new("span_start", DataType::Int64, false),
-            Field::new("span_end", DataType::Int64, false),
-        ];
+        let mut fields =
+            vec![Field::new("span_start", DataType::Int64, false), Field::new("span_end", DataType::Int64, false)];
         fields.extend(key_types.iter().enumerate().map(|(n, key)| state_field(format!("key_{n}"), key.clone())));
         for (call, (n, argument)) in calls.iter().zip(arguments.iter().enumerate()) {
             let types = accumulator(call, argument.as_ref())?.state_types();
@@ -151,7 +149,13 @@ impl Groups {
     }
 
     /// Takes in rows of a snapshot whose groups are known; there are `count` groups.
-    pub(crate) fn restore(&mut self, snapshot: &RecordBatch, groups: &[u32], count: usize, keys: usize) -> Result<(), ArrowError> {
+    pub(crate) fn restore(
+        &mut self,
+        snapshot: &RecordBatch,
+        groups: &[u32],
+        count: usize,
+        keys: usize,
+    ) -> Result<(), ArrowError> {
         let mut next = 2 + keys;
         for accumulator in &mut self.accumulators {
             let width = accumulator.state_types().len();

@@ -107,7 +107,13 @@ impl SourceRuntime {
         }
         let resume = recover::resume(&node.name, &source.topic, saved, source.startup, &available)?;
         for (partition, first, last) in &resume.missed {
-            tracing::error!(source = node.name, partition, first, last, "retention deleted records before they were read");
+            tracing::error!(
+                source = node.name,
+                partition,
+                first,
+                last,
+                "retention deleted records before they were read"
+            );
         }
         let ends: Offsets = available.iter().map(|(partition, found)| (*partition, found.end)).collect();
         let saved = saved.filter(|saved| saved.topic == source.topic);
@@ -131,7 +137,8 @@ impl SourceRuntime {
                 let active_ms = if is_empty { i64::MIN } else { clock.now_ms() };
                 Partition { partition: *partition, index, offset, active_ms }
             });
-            let reading = Reading { partitions: own.collect(), decoder: JsonDecoder::new(Arc::clone(&source.decoded))? };
+            let reading =
+                Reading { partitions: own.collect(), decoder: JsonDecoder::new(Arc::clone(&source.decoded))? };
             Ok(Worker { id: first_worker + worker, own: Mutex::new(reading) })
         };
         Ok(SourceRuntime {
@@ -278,9 +285,8 @@ impl Flow {
         let node = &self.nodes[source.node].node;
         let NodeKind::Source(spec) = &node.kind else { return Err(EngineError::Graph(node.name.clone())) };
         let stage = super::run::stage_name(&node.name);
-        let letter = |record: usize, reason: String| {
-            record_letter(records, &records.stored[record], stage.clone(), reason)
-        };
+        let letter =
+            |record: usize, reason: String| record_letter(records, &records.stored[record], stage.clone(), reason);
         let mut letters = Vec::new();
         let mut origins = Vec::with_capacity(records.stored.len());
         for (index, stored) in records.stored.iter().enumerate() {

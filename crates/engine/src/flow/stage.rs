@@ -45,7 +45,13 @@ impl std::fmt::Display for Late {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some((window, behind_ms)) = self.last else { return write!(f, "none") };
         let local = |ms: i64| utc_iso(ms).trim_end_matches('Z').replace('T', " ");
-        write!(f, "{} rows of window {} to {}, {behind_ms} ms after it closed", self.rows, local(window.start), local(window.end))
+        write!(
+            f,
+            "{} rows of window {} to {}, {behind_ms} ms after it closed",
+            self.rows,
+            local(window.start),
+            local(window.end)
+        )
     }
 }
 

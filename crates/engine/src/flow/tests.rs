@@ -286,13 +286,21 @@ fn late_rows_are_counted_and_in_no_window() {
     let bars = world.node("bars");
     // the watermark is START + 449: the window to START + 400 is over, that to START + 500 is not
     assert_eq!(bars.late_rows, 1);
-    assert_eq!(bars.last_late.as_deref(), Some("1 rows of window 2026-07-30 07:04:00.300 to 2026-07-30 07:04:00.400, 50 ms after it closed"));
+    assert_eq!(
+        bars.last_late.as_deref(),
+        Some("1 rows of window 2026-07-30 07:04:00.300 to 2026-07-30 07:04:00.400, 50 ms after it closed")
+    );
     for partition in 0..PARTITIONS {
         world.put(partition, "b", 1, START_MS + 700);
     }
     world.run();
-    assert_eq!(world.out(), ["{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00.4\",\"e\":\"2026-07-30 07:04:00.5\",\"n\":1,\"sum\":7,\"min\":7,\"max\":7}",
-        "{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00.5\",\"e\":\"2026-07-30 07:04:00.6\",\"n\":3,\"sum\":3,\"min\":1,\"max\":1}"]);
+    assert_eq!(
+        world.out(),
+        [
+            "{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00.4\",\"e\":\"2026-07-30 07:04:00.5\",\"n\":1,\"sum\":7,\"min\":7,\"max\":7}",
+            "{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00.5\",\"e\":\"2026-07-30 07:04:00.6\",\"n\":3,\"sum\":3,\"min\":1,\"max\":1}"
+        ]
+    );
 }
 
 #[test]
@@ -352,7 +360,8 @@ fn a_bounded_source_ends_where_the_topic_ended() {
     world.put(0, "late", 1, START_MS);
     world.run();
     assert!(world.flow.sources[0].is_finished());
-    let sums: Vec<String> = world.out().iter().map(|row| row.split("\"n\":").nth(1).map_or("", |n| &n[..2]).to_owned()).collect();
+    let sums: Vec<String> =
+        world.out().iter().map(|row| row.split("\"n\":").nth(1).map_or("", |n| &n[..2]).to_owned()).collect();
     assert_eq!(sums, ["10", "10", "10"], "all windows closed; what came after the start is not read");
 }
 
@@ -377,7 +386,12 @@ fn windows_of_the_machines_time_close_by_the_clock() {
     assert_eq!(world.out().len(), 0);
     world.clock.advance_ms(1);
     world.run();
-    assert_eq!(world.out(), ["{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00\",\"e\":\"2026-07-30 07:04:00.1\",\"n\":3,\"sum\":6,\"min\":1,\"max\":3}"]);
+    assert_eq!(
+        world.out(),
+        [
+            "{\"k\":\"a\",\"s\":\"2026-07-30 07:04:00\",\"e\":\"2026-07-30 07:04:00.1\",\"n\":3,\"sum\":6,\"min\":1,\"max\":3}"
+        ]
+    );
 }
 
 #[test]
@@ -390,7 +404,12 @@ fn too_much_state_stops_the_source_and_says_why() {
     while matches!(world.flow.step(0, 0), Ok(records) if records > 0) {}
     std::thread::sleep(std::time::Duration::from_millis(60));
     let error = world.flow.step(0, 0).map(drop).map_err(|error| error.to_string());
-    assert!(error.as_ref().is_err_and(|text| text.contains("\"bars\" keeps") && text.contains("2000 groups") && text.contains("--state-memory")), "{error:?}");
+    assert!(
+        error.as_ref().is_err_and(|text| text.contains("\"bars\" keeps")
+            && text.contains("2000 groups")
+            && text.contains("--state-memory")),
+        "{error:?}"
+    );
     assert!(world.flow.snapshot().is_ok(), "what it has can be saved");
 }
 

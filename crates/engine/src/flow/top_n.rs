@@ -5,6 +5,7 @@
 //! time of each partition is the one that came last.
 
 use super::groups::{GroupTable, KeyCodec};
+use super::rows::RowKind;
 use super::rows::Rows;
 use super::stage::{Late, Stage, Usage};
 use super::watermark::WATERMARK_MIN;
@@ -16,7 +17,6 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{Row, RowConverter, SortField};
-use super::rows::RowKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -150,7 +150,8 @@ impl TopNStage {
             let mut wanted = wanted.iter().peekable();
             for (index, list) in ranked.lists.iter_mut().enumerate() {
                 if wanted.next_if(|list| **list as usize == index).is_some() {
-                    places.extend(list.iter_mut().map(|kept| &mut kept.row).filter(|row| matches!(row, KeptRow::New(_))));
+                    places
+                        .extend(list.iter_mut().map(|kept| &mut kept.row).filter(|row| matches!(row, KeptRow::New(_))));
                 }
             }
         }
@@ -304,7 +305,8 @@ impl Stage for TopNStage {
     fn snapshot(&self) -> Result<Vec<RecordBatch>, ArrowError> {
         let parser = self.rows.parser();
         let kept = self.ranked.values().flat_map(|ranked| ranked.lists.iter().flatten());
-        let rows = kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(parser.parse(row)) } else { None });
+        let rows =
+            kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(parser.parse(row)) } else { None });
         let columns = self.rows.convert_rows(rows)?;
         let rows = columns.first().map_or(0, |column| column.len());
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

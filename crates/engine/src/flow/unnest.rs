@@ -74,7 +74,8 @@ mod tests {
             Some(vec![None]),
         ]));
         let id: ArrayRef = Arc::new(Int64Array::from(vec![10, 20, 30, 40]));
-        let batch = RecordBatch::try_from_iter_with_nullable([("id", id, true), ("list", lists, true)]).expect("a batch");
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("id", id, true), ("list", lists, true)]).expect("a batch");
         Rows { batch, kinds: None, origins: Some(vec![5, 6, 7, 8]) }
     }
 

@@ -6,8 +6,8 @@
 use super::rows::Rows;
 use super::slices::{Columns, Groups, Layout, Slices};
 use super::stage::{Late, Stage, Usage};
-use super::window::{Slicing, Span, TIME_MAX_MS, WallClock};
 use super::watermark::WATERMARK_MIN;
+use super::window::{Slicing, Span, TIME_MAX_MS, WallClock};
 use crate::graph::{AttachedWindow, ColumnId, WindowAggregate, WindowSource, WindowTime};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::compute::{cast, concat_batches};
@@ -28,10 +28,19 @@ pub(crate) struct WindowLayout {
 /// Where a row's slice comes from.
 #[derive(Debug, Clone, Copy)]
 enum Assigner {
-    Rowtime { column: ColumnId, slicing: Slicing },
-    ProcessingTime { slicing: Slicing },
+    Rowtime {
+        column: ColumnId,
+        slicing: Slicing,
+    },
+    ProcessingTime {
+        slicing: Slicing,
+    },
     /// The rows say it; the slice is the window.
-    Attached { start: ColumnId, end: ColumnId, is_rowtime: bool },
+    Attached {
+        start: ColumnId,
+        end: ColumnId,
+        is_rowtime: bool,
+    },
 }
 
 impl WindowLayout {

@@ -236,6 +236,19 @@ fn months_after(ms: i64, months: i64) -> i64 {
     moved.map_or(ms, |moved| moved.and_utc().timestamp_millis())
 }
 
+/// Moves each TIMESTAMP(3) by its own count of a unit.
+pub(crate) fn add_each(counts: &ArrayRef, times: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
+    let counts = counts.as_primitive::<Int64Type>();
+    let times = local_ms(times)?;
+    let moved = |count: i64, ms: i64| match unit.length(count) {
+        Some(Length::Months(months)) => months_after(ms, months),
+        Some(Length::Milliseconds(length)) => ms.wrapping_add(length),
+        None => ms,
+    };
+    let moved = arrow::compute::binary::<_, _, _, TimestampMillisecondType>(counts, &times, moved)?;
+    Ok(Arc::new(moved))
+}
+
 /// How many whole units lie between two TIMESTAMP(3), INT.
 pub(crate) fn difference(from: &ArrayRef, to: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
     let (from, to) = (local_ms(from)?, local_ms(to)?);

@@ -5,6 +5,26 @@ use datafusion::common::Result;
 use regex::Regex;
 use std::sync::Arc;
 
+/// True for what is a pattern neither here nor in Java: a bracket that is not closed.
+pub(crate) fn is_no_pattern(source: &str) -> bool {
+    let (mut round, mut in_class, mut escaped) = (0i32, false, false);
+    for c in source.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => round += 1,
+            ')' if !in_class => round -= 1,
+            _ => {}
+        }
+        if round < 0 {
+            return true;
+        }
+    }
+    round != 0 || in_class || escaped
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern(Regex);
 
@@ -70,6 +90,12 @@ mod tests {
         assert_eq!(texts(&pattern.extract(&urls, 0).expect("computed")), [Some("&channel_id=apple"), None, None]);
         assert_eq!(texts(&pattern.extract(&urls, 9).expect("computed")), [None, None, None]);
         assert!(Pattern::parse("a(?=b)").is_err(), "looking ahead is Java's");
+    }
+
+    #[test]
+    fn what_is_no_pattern_anywhere() {
+        assert!(["(x", "x)", "[a", "\\"].iter().all(|source| is_no_pattern(source)));
+        assert!(!["(x)", "[(]", "\\(", "a(?=b)"].iter().any(|source| is_no_pattern(source)));
     }
 
     #[test]

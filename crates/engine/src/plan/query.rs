@@ -53,16 +53,23 @@ impl<'a> Planner<'a> {
                 let (l, r) = (l?, r?);
                 self.union(l, r, span_or(right.span(), context.statement), context)
             }
+            SetExpr::SetOperation {
+                op: SetOperator::Union,
+                set_quantifier: SetQuantifier::None | SetQuantifier::Distinct,
+                left,
+                right,
+            } => {
+                let span = span_or(right.span(), context.statement);
+                let (l, r) = (self.body(left, context), self.body(right, context));
+                let (l, r) = (l?, r?);
+                let all = self.union(l, r, span, context)?;
+                self.distinct(all, context, span)
+            }
             SetExpr::SetOperation { op, left, right, .. } => {
                 let span = span_or(right.span(), context.statement);
                 // what else is wrong in them is told too
                 let _ = (self.body(left, context), self.body(right, context));
-                let problem = match op {
-                    SetOperator::Union => flink_only("UNION without ALL", span)
-                        .hint("UNION ALL keeps all rows, SELECT DISTINCT removes what came twice"),
-                    other => flink_only(&other.to_string(), span),
-                };
-                self.tell(problem)
+                self.tell(flink_only(&op.to_string(), span))
             }
             SetExpr::Values(_) => self.tell(flink_only("VALUES", span_or(body.span(), context.statement))),
             _ => self.tell(flink_only("this kind of query", span_or(body.span(), context.statement))),

@@ -1,11 +1,10 @@
-//! The lake table that a statement writes.
+//! The lake table that a CREATE TABLE declares.
 
-use super::{field_of, schema_of};
+use super::{field_of, schema_from};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use hoga_lake::TableSpec;
 use hoga_sql::{Connector, Mistake, Table};
 
-/// The lake table that a CREATE TABLE declares.
 pub(super) fn lake_spec(table: &Table, span: Span) -> Result<TableSpec, Mistake> {
     let Connector::Paimon(paimon) = table.connector() else {
         return Err(Mistake::new(span, format!("table {} is a topic", table.path)));
@@ -14,7 +13,7 @@ pub(super) fn lake_spec(table: &Table, span: Span) -> Result<TableSpec, Mistake>
     Ok(TableSpec {
         database: table.path.database.clone(),
         table: table.path.table.clone(),
-        schema: schema_of(fields.collect::<Result<_, _>>()?),
+        schema: schema_from(fields.collect::<Result<_, _>>()?),
         partition_keys: table.partition_keys.clone(),
         primary_keys: table.primary_key.clone(),
         options: paimon.options.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),

@@ -4,14 +4,14 @@ use crate::cli::CheckArgs;
 use crate::failure::Failure;
 use crate::up::topology::{BUILT_IN_PIPELINE, BUILT_IN_PIPELINE_NAME};
 use hoga_engine::graph::{NodeKind, Sink};
-use hoga_engine::plan::{GraphPlan, plan_graph};
+use hoga_engine::plan::{PipelinePlan, plan_pipeline};
 use hoga_model::Fault;
 use std::path::Path;
 
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let mut mistakes = Vec::new();
     for file in &args.files {
-        match graph(Some(file)) {
+        match plan(Some(file)) {
             Ok(plan) => report(file, &plan),
             Err(failure) if failure.exit_code() == Fault::User.exit_code() => {
                 mistakes.push(failure.message().to_owned())
@@ -23,7 +23,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
-fn report(file: &Path, plan: &GraphPlan) {
+fn report(file: &Path, plan: &PipelinePlan) {
     let sinks = plan.graph.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Sink(sink) => Some(sink),
         _ => None,
@@ -38,12 +38,12 @@ fn report(file: &Path, plan: &GraphPlan) {
     }
 }
 
-/// The graph of a pipeline file, or of the built-in one.
-pub fn graph(file: Option<&Path>) -> Result<GraphPlan, Failure> {
+/// The plan of a pipeline file, or of the built-in one.
+pub fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
     let (name, text) = read(file)?;
     let (pipeline, mistakes) = hoga_sql::read_pipeline(&name, &text, &variable);
     // what could be read is planned all the same: one run tells every mistake
-    let planned = pipeline.as_ref().map(plan_graph);
+    let planned = pipeline.as_ref().map(plan_pipeline);
     match planned {
         Some(Ok(plan)) if mistakes.is_empty() => Ok(plan),
         Some(Err(more)) => Err(Failure::user(mistakes.merged(more).to_string())),

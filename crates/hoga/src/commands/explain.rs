@@ -6,7 +6,7 @@ use hoga_engine::plan::explain::explain;
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let plan = super::check::graph(args.file.as_deref())?;
+    let plan = super::check::plan(args.file.as_deref())?;
     print!("{}", explain(&plan.graph));
     Ok(())
 }

@@ -4,17 +4,17 @@ use crate::collector::CollectorStats;
 use crate::up::exchange::Exchange;
 use crate::up::process::{self, CpuMeter};
 use crate::up::sampler::{Sample, Samples};
+use hoga_engine::Engine;
 use hoga_engine::flow::{NodeStatus, PartitionStatus, SinkRuntime, SourceStatus};
 use hoga_engine::stats::quantile_ms;
-use hoga_engine::Engine;
 use hoga_lake::LiveTable;
 use hoga_log::{DiskLog, Log};
 use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::Clock;
 use hoga_serve::health::{
-    CheckpointHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth, PartitionTimeHealth,
-    ProcessHealth, StreamHealth, TableHealth, TopicHealth,
+    CheckpointHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth,
+    PartitionTimeHealth, ProcessHealth, StreamHealth, TableHealth, TopicHealth,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;

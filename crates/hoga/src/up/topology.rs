@@ -99,7 +99,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
 async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
-    let plan = crate::commands::check::graph(config.pipeline.as_deref())?;
+    let plan = crate::commands::check::plan(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
         Failure::external(format!(
@@ -108,7 +108,8 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         ))
     })?;
     let log = open_log(config, &clock)?;
-    for topic in plan.graph.topics() {
+    let graph = plan.graph;
+    for topic in graph.topics() {
         create_topic(config, &log, topic, PARTITIONS)?;
     }
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
@@ -125,7 +126,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         },
     };
     let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(plan.graph, as_log, &lake, clock.clone(), options).await;
+    let opened = Engine::open(graph, as_log, &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {

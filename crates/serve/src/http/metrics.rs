@@ -103,7 +103,9 @@ fn event_time(text: &mut Text, health: &Health) {
             text.sample(name, &[("node", &node.name)], value(node));
         }
     };
-    family("hoga_late_rows_total", "counter", "Rows that came after their window had closed.", |node| node.late_rows_total);
+    family("hoga_late_rows_total", "counter", "Rows that came after their window had closed.", |node| {
+        node.late_rows_total
+    });
     family("hoga_state_groups", "gauge", "Groups that the node keeps.", |node| node.groups);
     family("hoga_state_bytes", "gauge", "Memory that they take.", |node| node.state_bytes);
 }

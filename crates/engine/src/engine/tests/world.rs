@@ -211,12 +211,8 @@ impl World {
                     let clock = &mut self.clocks[partition as usize];
                     *clock += dice.roll(40) as i64;
                     let time = (*clock - dice.roll(model::DELAY_MS as u64) as i64).max(START_MS);
-                    let row = Row {
-                        partition,
-                        key: format!("k{}", dice.roll(4)),
-                        value: dice.roll(110) as i64 - 10,
-                        time,
-                    };
+                    let row =
+                        Row { partition, key: format!("k{}", dice.roll(4)), value: dice.roll(110) as i64 - 10, time };
                     let text = format!("{{\"k\":\"{}\",\"v\":{},\"t\":{}}}", row.key, row.value, row.time);
                     self.rows.push(row);
                     text

@@ -22,12 +22,7 @@ pub(super) enum Choice {
 pub(super) fn extreme(argument: &DataType, choice: Choice) -> Result<Box<dyn Accumulator>, ArrowError> {
     macro_rules! numbers {
         ($t:ty) => {
-            Ok(Box::new(Numbers::<$t> {
-                data_type: argument.clone(),
-                choice,
-                values: Vec::new(),
-                is_set: Vec::new(),
-            }))
+            Ok(Box::new(Numbers::<$t> { data_type: argument.clone(), choice, values: Vec::new(), is_set: Vec::new() }))
         };
     }
     downcast_primitive! {

@@ -127,7 +127,7 @@ fn unit_call(
     let session = binder.session;
     if is_add {
         let Some(count) = a.constant_integer() else {
-            return Err(flink_only("TIMESTAMPADD of a number that is not written out", binder.place(first)));
+            return add_each(binder, unit, (a, binder.place(first)), (b, binder.place(second)));
         };
         let length =
             unit.length(count).ok_or_else(|| Mistake::new(binder.place(first), "this many are out of range"))?;
@@ -158,6 +158,31 @@ fn unit_call(
         move |arguments| calendar::difference(&arguments[0], &arguments[1], unit),
     );
     Ok(Bound::new(expr, DataType::Int, nullable))
+}
+
+/// TIMESTAMPADD of a number that each row has.
+fn add_each(binder: &Binder<'_>, unit: Unit, (count, count_span): (Bound, Span), (time, span): (Bound, Span)) -> Bind {
+    if !count.is_null && !super::types::is_integer(&count.data_type) {
+        let message = format!("TIMESTAMPADD takes an INT, and this is {}", describe(&count.data_type));
+        return Err(Mistake::new(count_span, message));
+    }
+    let data_type = match &time.data_type {
+        data_type if is_timestamp(data_type) => data_type.clone(),
+        DataType::Date if unit.length(1).is_some_and(|length| matches!(length, calendar::Length::Months(_))) => {
+            DataType::Date
+        }
+        DataType::Date => DataType::Timestamp(6),
+        other => return Err(Mistake::new(span, format!("TIMESTAMPADD moves a time, not {}", describe(other)))),
+    };
+    let nullable = count.nullable || time.nullable;
+    let session = binder.session;
+    let count = cast::cast(count, &DataType::BigInt, session, count_span)?;
+    let local = cast::cast(time, &DataType::Timestamp(3), session, span)?;
+    let physical = physical_type(&DataType::Timestamp(3));
+    let expr = call(format!("TIMESTAMPADD {unit:?}"), vec![count.expr, local.expr], physical, move |arguments| {
+        calendar::add_each(&arguments[0], &arguments[1], unit)
+    });
+    cast::cast(Bound::new(expr, DataType::Timestamp(3), nullable), &data_type, session, span)
 }
 
 /// `TO_TIMESTAMP_LTZ(n, 0|3)`: what lies outside Flink's years is NULL. Of a text see `functions::temporal`.

@@ -1,7 +1,7 @@
 //! One plan for every construct, as `hoga explain` writes it.
 
 use super::super::explain::explain;
-use super::super::plan_graph;
+use super::super::plan_pipeline;
 use expect_test::{Expect, expect};
 
 const TABLES: &str = "CREATE TEMPORARY TABLE trades (`code` STRING, `price` DECIMAL(20, 8), `volume` DECIMAL(24, 8), `side` STRING, `id` BIGINT, `ms` BIGINT,
@@ -21,7 +21,7 @@ CREATE TABLE lake.d.counts (`n` BIGINT, `k` INT, PRIMARY KEY (`k`) NOT ENFORCED)
 #[track_caller]
 fn check(statements: &str, expected: Expect) {
     let pipeline = hoga_sql::parse_pipeline("test.sql", &format!("{TABLES}{statements}"), &|_| None);
-    let text = match pipeline.map(|pipeline| plan_graph(&pipeline)) {
+    let text = match pipeline.map(|pipeline| plan_pipeline(&pipeline)) {
         Ok(Ok(plan)) => explain(&plan.graph),
         Ok(Err(mistakes)) | Err(mistakes) => mistakes.to_string(),
     };

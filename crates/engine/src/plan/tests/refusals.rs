@@ -1,6 +1,6 @@
 //! What is refused, and at which place: one line for each mistake.
 
-use super::super::plan_graph;
+use super::super::plan_pipeline;
 use expect_test::{Expect, expect};
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ CREATE TABLE lake.d.times (`w` TIMESTAMP_LTZ(3));
 
 fn mistakes(statements: &str) -> String {
     let (pipeline, found) = hoga_sql::read_pipeline("t", &format!("{TABLES}{statements}"), &|_| None);
-    let planned = pipeline.as_ref().map_or(Ok(()), |pipeline| plan_graph(pipeline).map(drop));
+    let planned = pipeline.as_ref().map_or(Ok(()), |pipeline| plan_pipeline(pipeline).map(drop));
     match planned {
         Ok(()) if found.is_empty() => "  planned\n".to_owned(),
         planned => found
@@ -160,7 +160,7 @@ fn flink_only() {
             INSERT INTO lake.d.s SELECT code, RANK() OVER (PARTITION BY code ORDER BY ts) FROM t;
               1:35+4 RANK … OVER runs on Flink only [ROW_NUMBER() OVER (…) in a subquery with a condition on it is what runs here]
             INSERT INTO lake.d.s SELECT code, id FROM t UNION SELECT code, id FROM t;
-              1:51+22 UNION without ALL runs on Flink only [UNION ALL keeps all rows, SELECT DISTINCT removes what came twice]
+              1:1+72 the query updates rows that it gave before, and lake.d.s has no PRIMARY KEY [declare PRIMARY KEY (…) NOT ENFORCED with the query's key, or group by window_start and window_end]
             INSERT INTO lake.d.s SELECT code, id FROM t INTERSECT SELECT code, id FROM t;
               1:55+22 INTERSECT runs on Flink only
             INSERT INTO lake.d.s SELECT code, id FROM t ORDER BY id LIMIT 5;
@@ -274,13 +274,16 @@ fn ten_mistakes_in_one_file() {
     let text = "CREATE TABLE b (x STRNG) WITH ('connector' = 'kafka', 'topic' = 'b', 'format' = 'json');
 INSERT INTO lake.d.s SELECT x, id FROM b;
 INSERT INTO lake.d.s SELECT cod, id FROM t;";
-    check(&[text], expect![[r#"
+    check(
+        &[text],
+        expect![[r#"
         CREATE TABLE b (x STRNG) WITH ('connector' = 'kafka', 'topic' = 'b', 'format' = 'json');
         INSERT INTO lake.d.s SELECT x, id FROM b;
         INSERT INTO lake.d.s SELECT cod, id FROM t;
           1:19+5 unknown type STRNG [did you mean STRING?]
           3:29+3 column "cod" does not exist [did you mean code?]
-    "#]]);
+    "#]],
+    );
     let text = "INSERT INTO lake.d.s SELECT cod, idd FROM t WHERE prize > 1;
 INSERT INTO lake.d.s SELECT MD5(code), id / 0 FROM t;
 INSERT INTO lake.d.s SELECT t.code, t.id FROM t JOIN t AS u ON t.id = u.id;
@@ -288,7 +291,9 @@ INSERT INTO lake.d.s SELECT code, COUNT(*) FROM t GROUP BY code;
 INSERT INTO lake.d.i SELECT id FROM t;
 INSERT INTO topic_out SELECT code, id + code FROM t;
 INSERT INTO lake.d.s SELECT code, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ms), INTERVAL '1' MINUTE)) GROUP BY code, window_start, window_end;";
-    check(&[text], expect![[r#"
+    check(
+        &[text],
+        expect![[r#"
         INSERT INTO lake.d.s SELECT cod, idd FROM t WHERE prize > 1;
         INSERT INTO lake.d.s SELECT MD5(code), id / 0 FROM t;
         INSERT INTO lake.d.s SELECT t.code, t.id FROM t JOIN t AS u ON t.id = u.id;
@@ -306,5 +311,6 @@ INSERT INTO lake.d.s SELECT code, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR
           5:29+2 column 1 of the query is BIGINT, but n of lake.d.i is INT [write CAST(… AS INT)]
           6:36+9 + takes two numbers, and these are BIGINT and STRING [write CAST(… AS DOUBLE) for a text, INTERVAL '1' SECOND to move a time]
           7:82+2 a window is made of a time attribute, and ms is BIGINT [a column with a WATERMARK, window_time of a window below, or PROCTIME(); an expression or a cast over it is none]
-    "#]]);
+    "#]],
+    );
 }

@@ -1,7 +1,7 @@
 //! Whatever is written, the planner answers: a plan or mistakes, never a panic.
 
 use super::super::explain::explain;
-use super::super::plan_graph;
+use super::super::plan_pipeline;
 use proptest::prelude::*;
 
 const WORDS: &[&str] = &[
@@ -87,7 +87,7 @@ CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = 'w'); CREATE DATABASE
 INSERT INTO {sink} {query};"
         );
         if let Ok(pipeline) = hoga_sql::parse_pipeline("soup.sql", &text, &|_| None)
-            && let Ok(plan) = plan_graph(&pipeline)
+            && let Ok(plan) = plan_pipeline(&pipeline)
         {
             prop_assert!(!explain(&plan.graph).is_empty());
         }

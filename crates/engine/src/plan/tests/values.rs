@@ -1,8 +1,9 @@
 //! What expressions are and give: types and values as real Flink was seen to have them (docs/flink-semantics.md).
 
 use crate::decode::JsonDecoder;
+use crate::flow::calc::apply;
+use crate::flow::rows::Rows;
 use crate::functions::convert::{Conversion, convert};
-use crate::flow::{Rows, calc};
 use crate::plan::column::{Column, schema_of};
 use crate::plan::expression::Session;
 use crate::plan::source::{source_of, topic_of};
@@ -39,7 +40,7 @@ fn value(expression: &str, zone: &str) -> String {
     let mut decoder = JsonDecoder::new(source.decoded.clone()).expect("a decoder");
     decoder.push(RECORD.as_bytes()).expect("the record is read");
     let batch = decoder.finish().expect("a batch");
-    let applied = calc::apply(&source.computed, &schema_of(&kept), Rows::inserts(batch)).expect("a batch");
+    let applied = apply(&source.computed, &schema_of(&kept), Rows::inserts(batch)).expect("a batch");
     let column = &columns[index];
     if let Some((_, reason)) = applied.failed.first() {
         return format!("{} fails: {reason}", column.data_type);

@@ -3,6 +3,7 @@
 use super::super::types::{describe, is_string, is_timestamp};
 use super::super::{Bound, cast, time};
 use super::{Bind, Call, Found};
+use crate::functions::convert::{Conversion, convert};
 use crate::functions::date_text;
 use hoga_sql::{DataType, Mistake};
 
@@ -27,6 +28,7 @@ fn other(call: &mut Call<'_>) -> Found {
         "DATE_FORMAT" => date_format(call),
         "FROM_UNIXTIME" => from_unixtime(call),
         "UNIX_TIMESTAMP" => unix_timestamp(call),
+        "CONVERT_TZ" => convert_tz(call),
         _ => return None,
     })
 }
@@ -39,10 +41,21 @@ fn pattern(call: &Call<'_>, index: usize, default: &str) -> Result<date_text::Pa
     date_text::Pattern::parse(&written).map_err(|error| Mistake::new(*span, error.to_string()))
 }
 
+/// A pattern that texts can be read with.
+fn reading_pattern(call: &Call<'_>, index: usize, default: &str) -> Result<date_text::Pattern, Mistake> {
+    let pattern = pattern(call, index, default)?;
+    if pattern.is_readable() {
+        return Ok(pattern);
+    }
+    let span = call.arguments.get(index).map_or(call.span, |(_, span)| *span);
+    Err(Mistake::new(span, format!("reading a text as {pattern} runs on Flink only"))
+        .hint("texts are read with yyyy, MM, dd, HH, mm, ss, SSS and what stands between"))
+}
+
 /// A time read with a pattern; NULL for what does not fit it.
 fn parsed(call: &Call<'_>, default: &str, output: DataType) -> Bind {
     call.count(1, 2)?;
-    let pattern = pattern(call, 1, default)?;
+    let pattern = reading_pattern(call, 1, default)?;
     let is_default = call.arguments.len() == 1;
     let text = call.text(0)?;
     let is_date = output == DataType::Date;
@@ -67,7 +80,7 @@ fn instant_of_text(call: &Call<'_>) -> Bind {
     };
     let at = call.arguments.last().map_or(call.span, |(_, span)| *span);
     let zone = zone.parse().map_err(|_| Mistake::new(at, format!("'{zone}' is not a time zone")))?;
-    let pattern = pattern(call, 1, "yyyy-MM-dd HH:mm:ss")?;
+    let pattern = reading_pattern(call, 1, "yyyy-MM-dd HH:mm:ss")?;
     let is_default = call.arguments.len() == 1;
     let name = format!("TO_TIMESTAMP_LTZ {pattern}");
     let local = call.named(&name, vec![call.text(0)?], DataType::Timestamp(3), move |arguments| {
@@ -124,6 +137,27 @@ fn from_unixtime(call: &Call<'_>) -> Bind {
     })
 }
 
+/// A time's text in one zone as text in another; NULL if it is no time.
+fn convert_tz(call: &Call<'_>) -> Bind {
+    call.count(3, 3)?;
+    let zone = |index: usize| {
+        let name = call.literal_text(index, "the zone")?;
+        let problem = || Mistake::new(call.arguments[index].1, format!("'{name}' is not a time zone"));
+        name.parse::<arrow::array::timezone::Tz>().map_err(|_| problem()).map(|zone| (zone, name.clone()))
+    };
+    let ((from, from_name), (to, to_name)) = (zone(1)?, zone(2)?);
+    let usual =
+        date_text::Pattern::parse("yyyy-MM-dd HH:mm:ss").map_err(|error| Mistake::new(call.span, error.to_string()))?;
+    let name = format!("CONVERT_TZ '{from_name}' '{to_name}'");
+    let bound = call.named(&name, vec![call.text(0)?], DataType::String, move |arguments| {
+        let local = date_text::read(&arguments[0], &usual, true)?;
+        let conversion =
+            Conversion { from: DataType::Timestamp(3), to: DataType::TimestampLtz(3), zone: from, is_try: false };
+        date_text::write(&convert(&local, &conversion)?, &usual, Some(to))
+    })?;
+    Ok(Bound { nullable: true, ..bound })
+}
+
 /// Of a text, in the session's zone, as seconds since 1970. Without an argument it is now, and refused.
 fn unix_timestamp(call: &Call<'_>) -> Bind {
     if call.arguments.is_empty() {
@@ -133,7 +167,7 @@ fn unix_timestamp(call: &Call<'_>) -> Bind {
     if is_timestamp(&call.arguments[0].0.data_type) {
         return Err(call.wrong(0, "a STRING"));
     }
-    let pattern = pattern(call, 1, "yyyy-MM-dd HH:mm:ss")?;
+    let pattern = reading_pattern(call, 1, "yyyy-MM-dd HH:mm:ss")?;
     let zone = call.session.zone;
     let name = format!("UNIX_TIMESTAMP {pattern}");
     call.named(&name, vec![call.text(0)?], DataType::BigInt, move |arguments| {

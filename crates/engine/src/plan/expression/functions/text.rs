@@ -115,6 +115,11 @@ fn compiled(call: &Call<'_>) -> Result<(regex::Pattern, String), Mistake> {
 
 fn regexp_extract(call: &Call<'_>) -> Bind {
     call.count(2, 3)?;
+    if call.arguments[1].0.constant_text().is_some_and(regex::is_no_pattern) {
+        // Flink answers NULL for what is no pattern
+        let null = crate::plan::expression::typed_null(&DataType::String);
+        return Ok(super::Bound::new(null, DataType::String, true));
+    }
     let (pattern, source) = compiled(call)?;
     let group = match call.arguments.get(2) {
         None => 0,
