@@ -92,8 +92,16 @@ async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), Box<d
     let rate = |elapsed: Duration| records as f64 / elapsed.as_secs_f64();
     let out: u64 = engine.flow.sinks.iter().map(|sink| sink.rows()).sum();
     println!("{kind}: {records} records of {} bytes, {parallelism} workers, {out} rows out", bytes / records as usize);
-    println!("  computed   {:>10.0} rows/s  {:.2} us of CPU a row", rate(computed), computed_cpu * 1e6 / records as f64);
-    println!("  committed  {:>10.0} rows/s  {:.2} us of CPU a row", rate(committed), committed_cpu * 1e6 / records as f64);
+    println!(
+        "  computed   {:>10.0} rows/s  {:.2} us of CPU a row",
+        rate(computed),
+        computed_cpu * 1e6 / records as f64
+    );
+    println!(
+        "  committed  {:>10.0} rows/s  {:.2} us of CPU a row",
+        rate(committed),
+        committed_cpu * 1e6 / records as f64
+    );
     Ok(())
 }
 
@@ -115,13 +123,37 @@ fn trade(number: u64) -> String {
 }
 
 const TICKER_NUMBERS: [&str; 17] = [
-    "opening_price", "high_price", "low_price", "trade_price", "prev_closing_price", "change_price", "signed_change_price",
-    "trade_volume", "acc_trade_volume", "acc_trade_volume_24h", "acc_trade_price", "acc_trade_price_24h", "acc_ask_volume",
-    "acc_bid_volume", "highest_52_week_price", "lowest_52_week_price", "level",
+    "opening_price",
+    "high_price",
+    "low_price",
+    "trade_price",
+    "prev_closing_price",
+    "change_price",
+    "signed_change_price",
+    "trade_volume",
+    "acc_trade_volume",
+    "acc_trade_volume_24h",
+    "acc_trade_price",
+    "acc_trade_price_24h",
+    "acc_ask_volume",
+    "acc_bid_volume",
+    "highest_52_week_price",
+    "lowest_52_week_price",
+    "level",
 ];
 const TICKER_TEXTS: [&str; 12] = [
-    "type", "code", "change", "trade_date", "trade_time", "ask_bid", "highest_52_week_date", "lowest_52_week_date", "market_state",
-    "delisting_date", "market_warning", "stream_type",
+    "type",
+    "code",
+    "change",
+    "trade_date",
+    "trade_time",
+    "ask_bid",
+    "highest_52_week_date",
+    "lowest_52_week_date",
+    "market_state",
+    "delisting_date",
+    "market_warning",
+    "stream_type",
 ];
 
 fn ticker(number: u64) -> String {
