@@ -84,16 +84,14 @@ impl KeyCodec {
         Ok(KeyCodec { converter: RowConverter::new(fields.collect()).map_err(failed())?, columns, keeps_every_change })
     }
 
-    /// The keys of a batch that has the table's columns.
-    pub(crate) fn keys(&self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
-        let columns: Vec<ArrayRef> = self.columns.iter().map(|column| batch.column(*column).clone()).collect();
-        self.converter.convert_columns(&columns)
+    /// The keys of these key columns, in the order of the declared key.
+    pub(crate) fn keys_of(&self, columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
+        self.converter.convert_columns(columns)
     }
 
     /// The keys of a batch that has the key columns elsewhere, `positions` in the order of the declared key.
     pub(crate) fn keys_at(&self, batch: &RecordBatch, positions: &[usize]) -> Result<Rows, ArrowError> {
-        let columns: Vec<ArrayRef> = positions.iter().map(|column| batch.column(*column).clone()).collect();
-        self.converter.convert_columns(&columns)
+        self.keys_of(&positions.iter().map(|column| batch.column(*column).clone()).collect::<Vec<_>>())
     }
 }
 

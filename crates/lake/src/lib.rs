@@ -14,6 +14,7 @@ mod error;
 mod filter;
 mod live;
 mod lock;
+mod pack;
 mod paimon_schema;
 mod prepare;
 mod primary_key;

@@ -201,6 +201,7 @@ impl LiveTable {
         Ok(LiveTable {
             writer: FileWriter {
                 name: identity.name.clone(),
+                schema: identity.schema.clone(),
                 table: table.clone(),
                 directory: directory.clone(),
                 commit_user: commit_user.to_owned(),

@@ -2,13 +2,12 @@
 
 use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds};
 use crate::error::{LakeError, Result};
+use crate::pack::PackedBatch;
 use crate::sync::sync_data_directories;
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
-use arrow::array::{Array, BooleanArray, RecordBatch};
-use arrow::compute::{
-    SortColumn, SortOptions, concat, filter_record_batch, interleave_record_batch, lexsort_to_indices,
-};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{SortColumn, SortOptions, concat, filter_record_batch, lexsort_to_indices};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use paimon::spec::VALUE_KIND_FIELD_NAME;
 use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
@@ -68,6 +67,7 @@ impl Prepared {
 #[derive(Debug, Clone)]
 pub(crate) struct FileWriter {
     pub(crate) name: String,
+    pub(crate) schema: SchemaRef,
     pub(crate) table: Table,
     pub(crate) directory: PathBuf,
     pub(crate) commit_user: String,
@@ -177,22 +177,14 @@ impl FileWriter {
         let builder = table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
         let mut write = builder.new_write().map_err(failed())?;
         let bytes: usize = batches.iter().map(|batch| batch.bytes).sum();
-        let batches: Vec<&RecordBatch> = batches.iter().map(|batch| &batch.batch).collect();
-        let step = chunk_rows(bytes, batches.iter().map(|batch| batch.num_rows()).sum());
+        let batches: Vec<&PackedBatch> = batches.iter().map(|batch| &batch.batch).collect();
+        let order = sorted_order(&self.schema, &batches, &self.sort_columns);
+        let order = order.map_err(LakeError::arrow(&self.name, "sort rows"))?;
         let written: Result<()> = async {
-            if self.sort_columns.is_empty() {
-                for batch in &batches {
-                    for from in (0..batch.num_rows()).step_by(step) {
-                        let chunk = batch.slice(from, step.min(batch.num_rows() - from));
-                        write.write_arrow_batch(&chunk).await.map_err(failed())?;
-                    }
-                }
-                return Ok(());
-            }
-            let sort_failed = || LakeError::arrow(&self.name, "sort rows");
-            let order = sorted_order(&batches, &self.sort_columns).map_err(sort_failed())?;
-            for chunk in order.chunks(step) {
-                let sorted = interleave_record_batch(&batches, chunk).map_err(sort_failed())?;
+            for chunk in order.chunks(chunk_rows(bytes, order.len())) {
+                let sorted = PackedBatch::interleave(&self.schema, &batches, chunk);
+                let sorted = sorted.and_then(|chunk| chunk.unpacked(&self.schema));
+                let sorted = sorted.map_err(LakeError::arrow(&self.name, "sort rows"))?;
                 write.write_arrow_batch(&sorted).await.map_err(failed())?;
             }
             Ok(())
@@ -232,7 +224,7 @@ impl FileWriter {
             }
         };
         let written: Result<Vec<CommitMessage>> = async {
-            for batch in changes_to_write(&self.name, codec, &part.batches) {
+            for batch in changes_to_write(&self.name, &self.schema, codec, &part.batches) {
                 write.write_arrow_batch(&batch?).await.map_err(failed())?;
             }
             write.prepare_commit().await.map_err(failed())
@@ -279,6 +271,7 @@ impl FileWriter {
 /// The batches as Paimon's writer takes them, with a column for the kinds: the last change of each key, or all of them.
 fn changes_to_write<'a>(
     table: &'a str,
+    schema: &'a SchemaRef,
     codec: &'a KeyCodec,
     batches: &'a [Arc<TailBatch>],
 ) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
@@ -293,9 +286,10 @@ fn changes_to_write<'a>(
         .zip(wanted)
         .filter(|((batch, _), wanted)| kept(wanted.as_ref(), batch.batch.num_rows()) > 0)
         .map(move |((batch, changes), wanted)| {
-            let mut fields = batch.batch.schema().fields().to_vec();
+            let mut fields = schema.fields().to_vec();
             fields.push(Arc::new(Field::new(VALUE_KIND_FIELD_NAME, DataType::Int8, false)));
-            let mut columns = batch.batch.columns().to_vec();
+            let rows = batch.batch.unpacked(schema).map_err(LakeError::arrow(table, "choose the last changes"))?;
+            let mut columns = rows.columns().to_vec();
             columns.push(value_kinds(changes.kinds.iter().map(|kind| match (kind, codec.keeps_every_change) {
                 (RowKind::UpdateBefore, false) => RowKind::Delete, // nothing comes after it
                 (kind, _) => *kind,
@@ -322,19 +316,24 @@ fn chunk_rows(bytes: usize, rows: usize) -> usize {
     (CHUNK_BYTES_TARGET / (bytes / rows.max(1)).max(1)).clamp(CHUNK_ROWS_MIN, BATCH_ROWS_MAX)
 }
 
-/// The rows of all batches in sorted order, as (batch, row). Only the sort columns are copied to find it.
+/// The rows of all batches in sorted order, as (batch, row); without sort columns as they came. Only the sort columns are
+/// copied to find it.
 fn sorted_order(
-    batches: &[&RecordBatch],
+    schema: &SchemaRef,
+    batches: &[&PackedBatch],
     sort_columns: &[usize],
 ) -> Result<Vec<(usize, usize)>, arrow::error::ArrowError> {
-    if batches.is_empty() {
-        return Ok(Vec::new());
+    if batches.is_empty() || sort_columns.is_empty() {
+        let rows = |(batch, rows): (usize, &&PackedBatch)| (0..rows.num_rows()).map(move |row| (batch, row));
+        return Ok(batches.iter().enumerate().flat_map(rows).collect());
     }
     let keys = sort_columns
         .iter()
         .map(|column| {
-            let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(*column).as_ref()).collect();
-            Ok(SortColumn { values: concat(&parts)?, options: Some(SortOptions::default()) })
+            let part = |batch: &&PackedBatch| batch.column(*column, schema.field(*column).data_type());
+            let parts = batches.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+            let values = concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
+            Ok(SortColumn { values, options: Some(SortOptions::default()) })
         })
         .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
     let ends: Vec<usize> = batches

@@ -239,18 +239,20 @@ impl ScanPlan {
             .collect();
         stream::iter(batches)
             .map(move |(tail, shown)| {
+                let failed = || LakeError::arrow(&identity.name, "read the tail");
                 let batch = match &projection {
-                    None => tail.batch.clone(),
+                    None => tail.batch.unpacked(&output).map_err(failed())?,
                     Some(columns) => {
-                        let columns = columns.iter().map(|column| tail.batch.column(*column).clone()).collect();
+                        let column = |index: &usize| {
+                            tail.batch.column(*index, identity.schema.field(*index).data_type()).map_err(failed())
+                        };
+                        let columns = columns.iter().map(column).collect::<Result<_>>()?;
                         build(&identity.name, &output, columns, tail.batch.num_rows())?
                     }
                 };
                 match &shown {
                     None => Ok(batch),
-                    Some(shown) => {
-                        filter_record_batch(&batch, shown).map_err(LakeError::arrow(&identity.name, "read the tail"))
-                    }
+                    Some(shown) => filter_record_batch(&batch, shown).map_err(failed()),
                 }
             })
             .boxed()

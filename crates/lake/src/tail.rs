@@ -8,8 +8,8 @@
 //! changelog must hold every change; so a few hundred bars that change all the time stay a few hundred rows.
 
 use crate::changes::{Changes, KeyCodec, RowKind, last_changes};
+use crate::pack::PackedBatch;
 use arrow::array::{MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
-use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -28,22 +28,27 @@ const SLACK_BYTES_ALLOWED: usize = 256 * 1024;
 /// A batch and the memory it holds.
 #[derive(Debug)]
 pub(crate) struct TailBatch {
-    pub(crate) batch: RecordBatch,
+    pub(crate) batch: PackedBatch,
     pub(crate) bytes: usize,
     /// Present in every batch of a primary-key table, absent in those of an append table.
     pub(crate) changes: Option<Changes>,
 }
 
 impl TailBatch {
-    fn new(batch: RecordBatch) -> Arc<TailBatch> {
-        let bytes = batch.get_array_memory_size();
-        Arc::new(TailBatch { batch, bytes, changes: None })
+    fn new(batch: PackedBatch, changes: Option<Changes>) -> Arc<TailBatch> {
+        let bytes = batch.bytes() + changes.as_ref().map_or(0, Changes::bytes);
+        Arc::new(TailBatch { batch, bytes, changes })
     }
 
-    fn keyed(batch: RecordBatch, kinds: Vec<RowKind>, codec: &KeyCodec) -> Result<Arc<TailBatch>, ArrowError> {
-        let changes = Changes { keys: codec.keys(&batch)?, kinds };
-        let bytes = batch.get_array_memory_size() + changes.bytes();
-        Ok(Arc::new(TailBatch { batch, bytes, changes: Some(changes) }))
+    fn keyed(
+        schema: &SchemaRef,
+        batch: PackedBatch,
+        kinds: Vec<RowKind>,
+        codec: &KeyCodec,
+    ) -> Result<Arc<TailBatch>, ArrowError> {
+        let columns = codec.columns.iter().map(|column| batch.column(*column, schema.field(*column).data_type()));
+        let keys = codec.keys_of(&columns.collect::<Result<Vec<_>, _>>()?)?;
+        Ok(TailBatch::new(batch, Some(Changes { keys, kinds })))
     }
 
     fn tier(&self) -> u32 {
@@ -79,12 +84,12 @@ impl Tail {
             return Ok(());
         }
         let before = self.batches.len();
-        let batch = compact(batch)?;
+        let batch = PackedBatch::of(&compact(batch)?)?;
         self.batches.push(match &self.codec {
-            None => TailBatch::new(batch),
+            None => TailBatch::new(batch, None),
             Some(codec) => {
                 let kinds = kinds.unwrap_or_else(|| vec![RowKind::Insert; batch.num_rows()]);
-                TailBatch::keyed(batch, kinds, codec)?
+                TailBatch::keyed(schema, batch, kinds, codec)?
             }
         });
         match self.coalesce(schema) {
@@ -143,7 +148,10 @@ fn concat_groups(
         .map(|group| match group {
             [one] => Ok(one.clone()),
             many => match codec {
-                None => Ok(TailBatch::new(concat_batches(schema, many.iter().map(|batch| &batch.batch))?)),
+                None => {
+                    let batches: Vec<&PackedBatch> = many.iter().map(|batch| &batch.batch).collect();
+                    Ok(TailBatch::new(PackedBatch::concat(schema, &batches)?, None))
+                }
                 Some(codec) => concat_changes(schema, many, codec),
             },
         })
@@ -156,11 +164,11 @@ fn concat_changes(
     group: &[Arc<TailBatch>],
     codec: &KeyCodec,
 ) -> Result<Arc<TailBatch>, ArrowError> {
-    let batches: Vec<&RecordBatch> = group.iter().map(|batch| &batch.batch).collect();
+    let batches: Vec<&PackedBatch> = group.iter().map(|batch| &batch.batch).collect();
     let changes: Vec<&Changes> = group.iter().filter_map(|batch| batch.changes.as_ref()).collect();
     if codec.keeps_every_change {
         let kinds = changes.iter().flat_map(|changes| changes.kinds.iter().copied()).collect();
-        return TailBatch::keyed(concat_batches(schema, batches)?, kinds, codec);
+        return TailBatch::keyed(schema, PackedBatch::concat(schema, &batches)?, kinds, codec);
     }
     let is_last = last_changes(changes.iter().copied()).is_last;
     let rows: Vec<(usize, usize)> = is_last
@@ -169,7 +177,7 @@ fn concat_changes(
         .flat_map(|(batch, rows)| rows.iter().enumerate().filter(|(_, last)| **last).map(move |(row, _)| (batch, row)))
         .collect();
     let kinds = rows.iter().map(|(batch, row)| changes[*batch].kinds[*row]).collect();
-    TailBatch::keyed(interleave_record_batch(&batches, &rows)?, kinds, codec)
+    TailBatch::keyed(schema, PackedBatch::interleave(schema, &batches, &rows)?, kinds, codec)
 }
 
 /// Copies a batch that keeps much more memory alive than its rows need. Batches of the lowest tier are left alone: at

@@ -18,7 +18,10 @@ fn batch(from: i64, rows: usize) -> RecordBatch {
 }
 
 fn numbers(tail: &Tail) -> Vec<i64> {
-    tail.batches().iter().flat_map(|b| b.batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    tail.batches()
+        .iter()
+        .flat_map(|b| b.batch.column(0, &DataType::Int64).unwrap().as_primitive::<Int64Type>().values().to_vec())
+        .collect()
 }
 
 #[test]
@@ -40,6 +43,23 @@ fn a_slice_does_not_keep_its_parent_alive() {
     tail.push(&schema(), large.slice(100_000, 100), None).unwrap();
     assert_eq!(numbers(&tail), (100_000..100_100).collect::<Vec<_>>());
     assert!(tail.batches()[0].bytes < 64 * 1024, "{} bytes for 100 rows", tail.batches()[0].bytes);
+}
+
+#[test]
+fn columns_packed_in_some_batches_only_are_joined() {
+    let schema = Arc::new(Schema::new(vec![Field::new("price", DataType::Decimal128(38, 8), true)]));
+    let large = i128::from(i64::MAX) * 10;
+    let mut tail = Tail::default();
+    for n in 0..TIER_FACTOR as i128 {
+        let price = if n == 3 { large } else { n };
+        let prices = arrow::array::Decimal128Array::from(vec![price; TIER_FACTOR]);
+        let prices = prices.with_precision_and_scale(38, 8).unwrap();
+        tail.push(&schema, RecordBatch::try_new(schema.clone(), vec![Arc::new(prices)]).unwrap(), None).unwrap();
+    }
+    assert_eq!(tail.batches().len(), 1);
+    let joined = tail.batches()[0].batch.unpacked(&schema).unwrap();
+    let prices = joined.column(0).as_primitive::<arrow::datatypes::Decimal128Type>().values();
+    assert_eq!((prices[0], prices[3 * TIER_FACTOR], prices[8 * TIER_FACTOR - 1]), (0, large, 7));
 }
 
 proptest! {
