@@ -1,16 +1,19 @@
-//! Checkpoints: how far each job has read, and what of it is on its way into the lake.
+//! Checkpoints: how far each source has read, what the nodes keep, and what of their rows is on its way into the lake.
 //!
-//! A checkpoint is {offsets, lake commits not yet confirmed}; everything else is read again from the log. Its file is
-//! written after the data files and before the commits, so at any crash one of these holds:
-//! - before the file is durable: the last checkpoint counts, the rows since then are read again, the new data files are
-//!   orphans that a cleaner removes later;
+//! A checkpoint is {offsets, state, lake commits not yet confirmed}; everything else is computed again from the log. The
+//! order of writing is: data files, the file of the state, the checkpoint, the commits. So at any crash one of these holds:
+//! - before the checkpoint is durable: the last one counts, the rows since then are computed again, the new data and state
+//!   files are orphans;
 //! - after it: its commits are done again at start, each of which is a no-op if it had succeeded.
 
 pub mod recover;
+pub mod state;
 pub mod store;
 
+use crate::flow::outbox::OutboxState;
 use hoga_lake::Prepared;
 use serde::{Deserialize, Serialize};
+use state::{Section, StateFile};
 use std::collections::BTreeMap;
 
 /// Rises by one with each checkpoint; it is the commit identifier in Paimon.
@@ -19,24 +22,59 @@ pub type CheckpointId = i64;
 /// The next offset to read, by partition.
 pub type Offsets = BTreeMap<u32, i64>;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub id: CheckpointId,
     /// When it was taken, milliseconds since the epoch.
     pub time_ms: i64,
-    pub jobs: BTreeMap<String, JobState>,
-    /// The end of the dead-letter topic, by partition: what was written after it may be written again by a replay.
+    /// By the name of the source. One that no statement reads any more is kept: who reads it later goes on there.
+    #[serde(default)]
+    pub sources: BTreeMap<String, SourceState>,
+    /// Nodes that keep state, by name.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, NodeState>,
+    #[serde(default)]
+    pub sinks: BTreeMap<String, SinkState>,
+    #[serde(default)]
+    pub dead_letters: OutboxState,
+    /// None if no node keeps anything.
+    #[serde(default)]
+    pub state: Option<StateFile>,
+    /// Checkpoints of versions before 0.2 knew jobs; see [`recover::migrate`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub jobs: BTreeMap<String, recover::OldJobState>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dead_letters_end: Offsets,
 }
 
-/// One job, by its name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobState {
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceState {
     pub topic: String,
     pub offsets: Offsets,
-    /// The last source offset that has a dead letter, by partition. It can lie after `offsets`: a replay after a crash
-    /// passes letters that are in the topic already.
-    pub letters: Offsets,
-    /// The data files of the rows up to `offsets`, to be committed under the checkpoint's id. None if there were no rows.
+    /// By partition; one that never had a row is not in it.
+    pub watermarks: BTreeMap<u32, i64>,
+    /// Of the source; None before the first.
+    pub watermark: Option<i64>,
+    /// Where a bounded source ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Offsets>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// What the node means; state is not given to one that means something else.
+    pub fingerprint: String,
+    /// Windows up to here were given; None before the first watermark.
+    pub watermark: Option<i64>,
+    /// Where its state is in the file; None if it kept nothing.
+    pub section: Option<Section>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SinkState {
+    /// The data files of the rows up to the offsets, to be committed under the checkpoint's id. None if there were no rows.
     pub pending: Option<Prepared>,
+    /// Of a topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxState>,
 }

@@ -1,15 +1,14 @@
-//! The engine: its jobs, one thread each, and the coordinator that takes checkpoints of all of them.
+//! The engine: the flow's workers, a thread each, and the coordinator that takes checkpoints of all of it.
 
-use crate::checkpoint::recover::{self, Available, Resume};
-use crate::checkpoint::store::CheckpointStore;
-use crate::checkpoint::{Checkpoint, CheckpointId, JobState, Offsets};
+use crate::checkpoint::recover;
+use crate::checkpoint::store::{CheckpointStore, StoreError};
+use crate::checkpoint::{Checkpoint, CheckpointId, SinkState, SourceState};
 use crate::error::EngineError;
-use crate::job::{self, Job};
-use crate::plan::JobPlan;
+use crate::flow::{Flow, FlowOptions, SinkRuntime, Snapshot};
+use crate::graph::{Graph, NodeId, NodeKind, Sink};
 use crate::stats::Counter;
-use hoga_lake::{Lake, LiveTableOptions, Prepared, Sealed};
-use hoga_log::{Log, StoredRecord};
-use hoga_model::market::DEAD_LETTER_TOPIC;
+use hoga_lake::{Lake, LiveTable, LiveTableOptions, Prepared, Sealed};
+use hoga_log::Log;
 use hoga_model::time::Clock;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,32 +17,34 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How long a job rests after a step before it looks again: one step then serves all that came meanwhile.
+/// How long a worker rests after a step before it looks again: one step then serves all that came meanwhile.
 const LINGER: Duration = Duration::from_millis(1);
-/// A job looks at its topic at least this often, whether it was woken or not.
+/// A worker looks at its topic, and at the clock, at least this often, whether it was woken or not.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// After a failed step, before the next try.
 const FAULT_WAIT: Duration = Duration::from_secs(1);
 /// After a failed commit, before the next try; it doubles up to the longest.
 const COMMIT_WAIT: Duration = Duration::from_millis(200);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How long a stopping job goes on reading what is left in the log.
+/// How long a stopping worker goes on reading what is left in the log.
 const DRAIN_MAX: Duration = Duration::from_millis(1_500);
 /// How often the end of a replay is looked for, and how often its progress is told.
 const CATCH_UP_WAIT: Duration = Duration::from_millis(5);
 const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
-const LETTERS_FETCH_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     pub checkpoint_folder: PathBuf,
     pub checkpoint_interval: Duration,
-    /// A table with more uncommitted bytes than this is committed early; with twice as many its job waits for that.
+    /// A table with more uncommitted bytes than this is committed early; with twice as many its sources wait for that.
     pub live_tail_bytes_max: u64,
+    /// A query that has changed begins empty instead of being refused.
+    pub resets_changed_queries: bool,
+    pub flow: FlowOptions,
 }
 
 pub struct Engine {
-    pub jobs: Vec<Arc<Job>>,
+    pub flow: Flow,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     store: CheckpointStore,
@@ -54,7 +55,8 @@ pub struct Engine {
     /// written its commits are promised, so no other may take its place.
     in_progress: tokio::sync::Mutex<Option<InProgress>>,
     checkpoint_now: Arc<Notify>,
-    input_ended: Notify,
+    /// A worker has read all there is of a bounded source.
+    finished: Arc<Notify>,
     checkpoints: CheckpointStats,
 }
 
@@ -64,8 +66,8 @@ pub struct Recovery {
     pub checkpoint: Option<CheckpointId>,
     /// Rows of commits that a crash had left undone, or that were done and not confirmed.
     pub rows_recommitted: u64,
-    /// Records to be read again, by job.
-    pub records_to_replay: BTreeMap<String, i64>,
+    /// Records to be read again, by source.
+    pub records_to_replay: BTreeMap<String, u64>,
 }
 
 /// What is known of checkpoints taken so far.
@@ -87,6 +89,8 @@ pub struct LastCheckpoint {
     pub id: CheckpointId,
     pub completed_ms: i64,
     pub duration_ms: u64,
+    /// What the nodes kept, in the file.
+    pub state_bytes: u64,
     /// Why the last try failed, until one succeeds.
     pub error: Option<String>,
 }
@@ -94,95 +98,74 @@ pub struct LastCheckpoint {
 #[derive(Debug)]
 struct Written {
     id: CheckpointId,
-    /// By job. A job that has nothing here has no checkpoint.
-    offsets: BTreeMap<String, Offsets>,
+    /// By name; also those that nothing reads any more.
+    sources: BTreeMap<String, SourceState>,
 }
 
 struct InProgress {
     id: CheckpointId,
+    snapshot: Snapshot,
+    /// Of the lake sinks that have rows.
     parts: Vec<Part>,
-    dead_letters_end: Offsets,
+    state_bytes: u64,
     is_written: bool,
 }
 
-/// One job's part of a checkpoint on its way into the lake.
+/// One table's part of a checkpoint on its way into the lake.
 struct Part {
-    job: Arc<Job>,
-    offsets: Offsets,
-    letters: Offsets,
+    /// The sink's name.
+    sink: String,
+    table: Arc<LiveTable>,
     /// None once it is published.
     sealed: Option<Sealed>,
     prepared: Option<Prepared>,
 }
 
 impl Engine {
-    /// Loads the newest checkpoint, does its commits again, and finds where each job goes on. Tables and topics are made
-    /// if they do not exist.
+    /// Loads the newest checkpoint, does its commits again, and puts the flow where it left it. Tables are made if they do
+    /// not exist; topics must exist.
     pub async fn open(
-        plans: Vec<JobPlan>,
+        graph: Graph,
         log: Arc<dyn Log>,
         lake: &Lake,
         clock: Arc<dyn Clock>,
         options: EngineOptions,
     ) -> Result<(Engine, Recovery), EngineError> {
         let store = CheckpointStore::open(&options.checkpoint_folder)?;
-        let checkpoint = store.latest()?;
-        let mut recovery = Recovery { checkpoint: checkpoint.as_ref().map(|found| found.id), ..Recovery::default() };
-        let newest = recovery.checkpoint.unwrap_or(0);
-        let letters_end = checkpoint.as_ref().map(|found| found.dead_letters_end.clone()).unwrap_or_default();
-        let mut letters_written = letters_since(&*log, &letters_end)?;
-        let saved_jobs = checkpoint.iter().flat_map(|found| &found.jobs);
-        let saved_offsets = saved_jobs.map(|(name, state)| (name.clone(), state.offsets.clone())).collect();
-        let mut jobs = Vec::new();
-        for plan in plans {
-            let table = lake
-                .ensure_table(
-                    &plan.sink,
-                    LiveTableOptions { sort_columns: plan.sort_columns.clone(), ..LiveTableOptions::default() },
-                )
-                .await?;
-            let saved = checkpoint.as_ref().and_then(|found| found.jobs.get(&plan.name));
-            if let Some(prepared) = saved.and_then(|saved| saved.pending.as_ref()) {
-                let committed = table.commit(prepared).await?;
-                table.publish_recovered(committed)?;
-                recovery.rows_recommitted += prepared.rows;
-            }
-            if let Some(committed) = table.latest_identifier().await?
-                && committed > newest
-            {
-                let folder = options.checkpoint_folder.display().to_string();
-                return Err(EngineError::CheckpointLost { table: plan.sink.table, committed, newest, folder });
-            }
-            let resume = resume_job(&*log, &plan, saved)?;
-            for (partition, first, last) in &resume.missed {
-                tracing::error!(
-                    job = plan.name,
-                    partition,
-                    first,
-                    last,
-                    "retention deleted records before they were read"
-                );
-            }
-            let mut written = letters_written.remove(&job::stage_of(&plan.name)).unwrap_or_default();
-            for (partition, offset) in saved.iter().flat_map(|saved| &saved.letters) {
-                let last = written.entry(*partition).or_insert(*offset);
-                *last = (*last).max(*offset);
-            }
-            let name = plan.name.clone();
-            let job = Job::new(plan, table, Arc::clone(&log), Arc::clone(&clock), resume.offsets, written)?;
-            recovery.records_to_replay.insert(name, job.lag()?);
-            jobs.push(Arc::new(job));
+        let (sources, sinks) = names_of(&graph);
+        let checkpoint = match store.latest()? {
+            Some(found) => Some(recover::migrate(found, &sources, &sinks)?),
+            None => None,
+        };
+        if let Some(found) = &checkpoint {
+            recover::check_pending(found, &sinks)?;
         }
+        let mut recovery = Recovery { checkpoint: checkpoint.as_ref().map(|found| found.id), ..Recovery::default() };
+        let tables = open_tables(&graph, lake, checkpoint.as_ref(), &options, &mut recovery).await?;
+        let flow = Flow::open(graph, tables, log.clone(), clock.clone(), checkpoint.as_ref(), options.flow.clone())?;
+        if let Some(found) = &checkpoint {
+            let state = found.state.as_ref().map(|file| store.read_state(file)).transpose()?.unwrap_or_default();
+            let path = found.state.as_ref().map(|file| store.folder().join(&file.file)).unwrap_or_default();
+            let damaged = |reason: String| StoreError::State { path: path.clone(), reason }.into();
+            flow.restore(found, &state, options.resets_changed_queries, damaged)?;
+        }
+        for (index, source) in flow.sources.iter().enumerate() {
+            recovery.records_to_replay.insert(source.name.clone(), flow.source_status(index)?.lag_records);
+        }
+        let written = Written {
+            id: recovery.checkpoint.unwrap_or(0),
+            sources: checkpoint.map(|found| found.sources).unwrap_or_default(),
+        };
         let engine = Engine {
-            jobs,
+            flow,
             log,
             clock,
             store,
             options,
-            written: Mutex::new(Written { id: newest, offsets: saved_offsets }),
+            written: Mutex::new(written),
             in_progress: tokio::sync::Mutex::default(),
             checkpoint_now: Arc::new(Notify::new()),
-            input_ended: Notify::new(),
+            finished: Arc::new(Notify::new()),
             checkpoints: CheckpointStats::default(),
         };
         Ok((engine, recovery))
@@ -192,15 +175,28 @@ impl Engine {
         &self.checkpoints
     }
 
-    /// Waits until the jobs have read what was in the log at the start: then queries see all that they saw before it.
+    /// The lake tables that the pipeline writes.
+    pub fn tables(&self) -> Vec<Arc<LiveTable>> {
+        self.flow.sinks.iter().filter_map(SinkRuntime::table).cloned().collect()
+    }
+
+    /// Records in the log that no worker has read yet, of all sources.
+    pub fn lag(&self) -> Result<u64, EngineError> {
+        let lag = |source: usize| Ok(self.flow.source_status(source)?.lag_records);
+        (0..self.flow.sources.len()).map(lag).sum()
+    }
+
+    /// Waits until the sources have read what was in the log at the start: then queries see all that they saw before it.
     /// False if it was cancelled first. [`Engine::run`] must be running.
     pub async fn caught_up(&self, cancel: &CancellationToken) -> Result<bool, EngineError> {
         let mut told = Instant::now();
-        while self.jobs.iter().any(|job| job.is_replaying()) {
+        while self.flow.sources.iter().any(|source| source.is_replaying()) {
+            if let Some(reason) = self.flow.broken() {
+                return Err(EngineError::Broken(reason.to_owned()));
+            }
             if told.elapsed() >= CATCH_UP_REPORT {
                 told = Instant::now();
-                let records = self.jobs.iter().map(|job| job.lag()).sum::<Result<i64, _>>()?;
-                tracing::info!(records, "reading the log again from the last checkpoint");
+                tracing::info!(records = self.lag()?, "reading the log again from the last checkpoint");
             }
             tokio::select! {
                 () = cancel.cancelled() => return Ok(false),
@@ -210,26 +206,18 @@ impl Engine {
         Ok(true)
     }
 
-    /// Says that nothing more comes: [`Engine::run`] returns when all that is in the topics now is read and committed.
-    pub fn end_input(&self) -> Result<(), EngineError> {
-        self.jobs.iter().try_for_each(|job| job.end_input())?;
-        self.input_ended.notify_one();
-        Ok(())
-    }
-
-    /// Runs until `cancel`, or until every job has an input with an end and has read it; then drains the log for a moment,
-    /// takes a last checkpoint and returns.
+    /// Runs until `cancel`, then drains the log for a moment, takes a last checkpoint and returns. A pipeline of bounded
+    /// sources alone ends by itself, when all its windows are closed and its rows committed.
     pub async fn run(self: &Arc<Self>, cancel: CancellationToken) -> Result<(), EngineError> {
-        let cancel = cancel.child_token();
         let threads = self.start_threads(&cancel)?;
         let mut interval = tokio::time::interval(self.options.checkpoint_interval);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         interval.tick().await;
         let mut wait_after_failure = None;
-        loop {
+        while !self.is_finished() {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.finished() => break,
+                () = self.finished.notified() => continue,
                 _ = interval.tick() => {}
                 () = self.checkpoint_now.notified(), if wait_after_failure.is_none() => interval.reset(),
                 () = tokio::time::sleep(wait_after_failure.unwrap_or_default()), if wait_after_failure.is_some() => {}
@@ -239,25 +227,29 @@ impl Engine {
                 false => Some(wait_after_failure.map_or(COMMIT_WAIT, |wait: Duration| (wait * 2).min(COMMIT_WAIT_MAX))),
             };
         }
-        cancel.cancel();
+        if cancel.is_cancelled() {
+            self.flow.stop();
+        }
         let joined =
             tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
         let panicked = joined.await.map_err(|error| EngineError::Join(error.to_string()))?;
         if panicked > 0 {
-            tracing::error!(panicked, "job threads ended in a panic; their rows are in the log");
+            tracing::error!(panicked, "threads ended in a panic; their rows are in the log");
         }
-        self.checkpoint().await;
+        // a failed one goes on once more: what came since it began waits behind it
+        while self.checkpoint().await && self.has_news() {}
         Ok(())
     }
 
-    /// Looks often only when there is an end to be reached.
-    async fn finished(&self) {
-        while !self.jobs.iter().all(|job| job.has_end()) {
-            self.input_ended.notified().await;
-        }
-        while !self.jobs.iter().all(|job| job.is_finished()) {
-            tokio::time::sleep(CATCH_UP_WAIT).await;
-        }
+    fn is_finished(&self) -> bool {
+        !self.flow.sources.is_empty() && self.flow.sources.iter().all(|source| source.is_finished())
+    }
+
+    /// True if the newest checkpoint does not cover all that was read.
+    fn has_news(&self) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_behind = |name: &String, offsets| written.sources.get(name).is_none_or(|saved| saved.offsets != offsets);
+        self.flow.broken().is_none() && self.flow.sources.iter().any(|source| is_behind(&source.name, source.offsets()))
     }
 
     /// Takes a checkpoint now. A failure is logged and shown; the rows stay visible and are tried again with the next.
@@ -268,9 +260,10 @@ impl Engine {
         let duration_ms = started.elapsed().as_millis() as u64;
         let mut last = self.checkpoints.last.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(Some(id)) => {
+            Ok(Some((id, state_bytes))) => {
                 self.checkpoints.completed.add(1);
-                *last = LastCheckpoint { id, completed_ms: self.clock.now_ms(), duration_ms, error: None };
+                let completed_ms = self.clock.now_ms();
+                *last = LastCheckpoint { id, completed_ms, duration_ms, state_bytes, error: None };
             }
             Ok(None) => {}
             Err(error) => {
@@ -283,7 +276,7 @@ impl Engine {
     }
 
     /// None if nothing has happened since the last one.
-    async fn try_checkpoint(&self) -> Result<Option<CheckpointId>, EngineError> {
+    async fn try_checkpoint(&self) -> Result<Option<(CheckpointId, u64)>, EngineError> {
         let mut slot = self.in_progress.lock().await;
         let taking = match slot.take() {
             Some(unfinished) => slot.insert(unfinished),
@@ -299,57 +292,62 @@ impl Engine {
             if let Some(prepared) = &part.prepared
                 && part.sealed.is_some()
             {
-                let committed = part.job.table.commit(prepared).await?;
+                let committed = part.table.commit(prepared).await?;
                 if let Some(sealed) = part.sealed.take() {
-                    part.job.table.publish(sealed, committed)?;
+                    part.table.publish(sealed, committed)?;
                 }
             }
         }
-        let id = taking.id;
+        let done = (taking.id, taking.state_bytes);
         *slot = None;
-        Ok(Some(id))
+        Ok(Some(done))
     }
 
-    /// Captures every job. None if no offset has moved since the last checkpoint.
-    async fn begin(&self) -> Result<Option<InProgress>, EngineError> {
-        let parts = self.capture().await?;
-        let dead_letters_end = Offsets::from([(0, self.log.offsets(DEAD_LETTER_TOPIC, 0)?.end)]);
+    /// Stops everything for a moment and captures it. None if no source has moved since the last checkpoint and no row waits.
+    async fn begin(self: &Engine) -> Result<Option<InProgress>, EngineError> {
+        // workers hold their locks for a step at most, but a step is CPU work: off the async workers
+        let mut snapshot = tokio::task::block_in_place(|| self.flow.snapshot())?;
+        let mut parts = Vec::new();
+        for (sink, (sealed, _)) in self.flow.sinks.iter().zip(&mut snapshot.sinks) {
+            if let (Some(table), Some(sealed)) = (sink.table(), sealed.take()) {
+                let table = Arc::clone(table);
+                parts.push(Part { sink: sink.name.clone(), table, sealed: Some(sealed), prepared: None });
+            }
+        }
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = |part: &Part| written.offsets.get(&part.job.plan.name) != Some(&part.offsets);
-        let begun = InProgress { id: written.id + 1, parts, dead_letters_end, is_written: false };
-        Ok(begun.parts.iter().any(moved).then_some(begun))
+        let has_moved = |(name, state): (&String, &SourceState)| written.sources.get(name) != Some(state);
+        let is_news = !parts.is_empty() || snapshot.sources.iter().any(has_moved);
+        let begun = InProgress { id: written.id + 1, snapshot, parts, state_bytes: 0, is_written: false };
+        Ok(is_news.then_some(begun))
     }
 
-    /// Whatever a commit will name is on disk first: the log, the data files, the checkpoint.
+    /// Whatever a commit will name is on disk first: the log, the data files, the state, the checkpoint.
     async fn write(&self, taking: &mut InProgress) -> Result<(), EngineError> {
         self.sync_log().await?;
         for part in &mut taking.parts {
             if let (Some(sealed), None) = (&part.sealed, &part.prepared) {
-                part.prepared = Some(part.job.table.prepare(sealed, taking.id).await?);
+                part.prepared = Some(part.table.prepare(sealed, taking.id).await?);
             }
         }
-        let jobs = taking.parts.iter().map(|part| (part.job.plan.name.clone(), part.state())).collect();
-        let dead_letters_end = taking.dead_letters_end.clone();
-        self.store.write(&Checkpoint { id: taking.id, time_ms: self.clock.now_ms(), jobs, dead_letters_end })?;
+        let (state, sections) =
+            tokio::task::block_in_place(|| self.store.write_state(taking.id, &taking.snapshot.state))?;
+        taking.state_bytes = state.as_ref().map_or(0, |state| state.bytes);
+        let mut checkpoint = taking.snapshot.checkpoint(taking.id, self.clock.now_ms(), state, sections);
+        for (sink, (_, outbox)) in self.flow.sinks.iter().zip(&taking.snapshot.sinks) {
+            let part = taking.parts.iter().find(|part| part.sink == sink.name);
+            let pending = part.and_then(|part| part.prepared.clone());
+            checkpoint.sinks.insert(sink.name.clone(), SinkState { pending, outbox: outbox.clone() });
+        }
+        // where nothing reads any more it may be read again one day
+        let mut sources = self.written.lock().unwrap_or_else(PoisonError::into_inner).sources.clone();
+        sources.append(&mut checkpoint.sources);
+        checkpoint.sources = sources.clone();
+        self.store.write(&checkpoint)?;
         taking.is_written = true;
-        let offsets = taking.parts.iter().map(|part| (part.job.plan.name.clone(), part.offsets.clone())).collect();
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Written { id: taking.id, offsets };
+        // it is on disk: the memory it took is free
+        taking.snapshot.state.clear();
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Written { id: taking.id, sources };
         Ok(())
-    }
-
-    /// Job locks are held for a step at most, but a step is CPU work: wait for them off the async workers.
-    async fn capture(&self) -> Result<Vec<Part>, EngineError> {
-        let jobs = self.jobs.clone();
-        let capture = move || {
-            jobs.into_iter()
-                .map(|job| {
-                    let captured = job.capture();
-                    let sealed = Some(captured.sealed).filter(|sealed| sealed.rows() > 0);
-                    Part { job, offsets: captured.offsets, letters: captured.letters, sealed, prepared: None }
-                })
-                .collect()
-        };
-        tokio::task::spawn_blocking(capture).await.map_err(|error| EngineError::Join(error.to_string()))
     }
 
     async fn sync_log(&self) -> Result<(), EngineError> {
@@ -363,27 +361,36 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<Vec<std::thread::JoinHandle<()>>, EngineError> {
         let runtime = tokio::runtime::Handle::current();
-        let start = |job: &Arc<Job>| {
-            let (engine, job, cancel, runtime) = (Arc::clone(self), Arc::clone(job), cancel.clone(), runtime.clone());
-            let name = job.plan.name.clone();
-            std::thread::Builder::new()
-                .name(format!("job-{}", job.plan.sink.table))
-                .spawn(move || engine.run_job(&job, &cancel, &runtime))
-                .map_err(|source| EngineError::Thread { job: name, source })
-        };
-        self.jobs.iter().map(start).collect()
+        let mut threads = Vec::new();
+        for (index, source) in self.flow.sources.iter().enumerate() {
+            for worker in 0..source.workers() {
+                let (engine, cancel, runtime) = (Arc::clone(self), cancel.clone(), runtime.clone());
+                let thread = std::thread::Builder::new()
+                    .name(format!("{}-{worker}", source.topic))
+                    .spawn(move || engine.run_worker(index, worker, &cancel, &runtime))
+                    .map_err(|error| EngineError::Thread { name: source.name.clone(), source: error })?;
+                threads.push(thread);
+            }
+        }
+        Ok(threads)
     }
 
-    fn run_job(&self, job: &Job, cancel: &CancellationToken, runtime: &tokio::runtime::Handle) {
+    fn run_worker(&self, index: usize, worker: usize, cancel: &CancellationToken, runtime: &tokio::runtime::Handle) {
         let mut changes = self.log.changes();
+        let source = &self.flow.sources[index];
         while !cancel.is_cancelled() {
             changes.borrow_and_update();
-            if self.is_tail_full(job) {
+            if self.is_tail_full(index) {
                 std::thread::sleep(LINGER);
                 continue;
             }
-            match job.step() {
+            match self.flow.step(index, worker) {
                 Ok(0) => {
+                    source.stats.set_error(None);
+                    if source.is_finished() {
+                        self.finished.notify_one();
+                        return;
+                    }
                     let wait = async {
                         tokio::select! {
                             _ = tokio::time::timeout(IDLE_WAIT, changes.changed()) => {}
@@ -393,66 +400,90 @@ impl Engine {
                     runtime.block_on(wait);
                     std::thread::sleep(LINGER);
                 }
-                Ok(_) => job.stats.set_error(None),
+                Ok(_) => source.stats.set_error(None),
                 Err(error) => {
-                    tracing::error!(job = job.plan.name, %error, "a step failed; its records stay in the log and are tried again");
-                    job.stats.set_error(Some(error.to_string()));
-                    std::thread::sleep(FAULT_WAIT);
+                    let text = error.to_string();
+                    if source.stats.error().as_ref() != Some(&text) {
+                        tracing::error!(source = source.name, %error, "a step failed; its records stay in the log");
+                    }
+                    source.stats.set_error(Some(text));
+                    let wait = async {
+                        tokio::select! {
+                            () = tokio::time::sleep(FAULT_WAIT) => {}
+                            () = cancel.cancelled() => {}
+                        }
+                    };
+                    runtime.block_on(wait);
                 }
             }
         }
         let deadline = Instant::now() + DRAIN_MAX;
-        while Instant::now() < deadline && !self.is_tail_full(job) && matches!(job.step(), Ok(records) if records > 0) {
-        }
+        while Instant::now() < deadline
+            && !self.is_tail_full(index)
+            && matches!(self.flow.step(index, worker), Ok(records) if records > 0)
+        {}
     }
 
-    /// Asks for an early checkpoint when the live tail has grown large; true when the job must wait for it.
-    fn is_tail_full(&self, job: &Job) -> bool {
-        let bytes = job.table.tail_bytes();
-        if bytes > self.options.live_tail_bytes_max {
-            self.checkpoint_now.notify_one();
+    /// Asks for an early checkpoint when a live tail has grown large; true when a source of it must wait for that.
+    fn is_tail_full(&self, source: usize) -> bool {
+        let limit = self.options.live_tail_bytes_max;
+        let mut is_full = false;
+        for (index, sink) in self.flow.sinks.iter().enumerate() {
+            let Some(table) = sink.table().filter(|_| self.flow.sources_of(index).contains(&source)) else { continue };
+            let bytes = table.tail_bytes();
+            if bytes > limit {
+                self.checkpoint_now.notify_one();
+            }
+            is_full |= bytes > limit.saturating_mul(2);
         }
-        bytes > self.options.live_tail_bytes_max.saturating_mul(2)
+        is_full
     }
 }
 
-impl Part {
-    fn state(&self) -> JobState {
-        JobState {
-            topic: self.job.plan.topic.clone(),
-            offsets: self.offsets.clone(),
-            letters: self.letters.clone(),
-            pending: self.prepared.clone(),
+/// Pairs of names: sources with their topics, lake sinks with their tables.
+type Names = (Vec<(String, String)>, Vec<(String, String)>);
+
+fn names_of(graph: &Graph) -> Names {
+    let (mut sources, mut sinks) = (Vec::new(), Vec::new());
+    for node in &graph.nodes {
+        match &node.kind {
+            NodeKind::Source(source) => sources.push((node.name.clone(), source.topic.clone())),
+            NodeKind::Sink(Sink::Lake { spec, .. }) => sinks.push((node.name.clone(), spec.full_name())),
+            _ => {}
         }
     }
+    (sources, sinks)
 }
 
-fn resume_job(log: &dyn Log, plan: &JobPlan, saved: Option<&JobState>) -> Result<Resume, EngineError> {
-    let mut available = BTreeMap::new();
-    let partitions =
-        log.topics().into_iter().find(|topic| topic.name == plan.topic).map_or(0, |topic| topic.partitions);
-    for partition in 0..partitions {
-        let offsets = log.offsets(&plan.topic, partition)?;
-        available.insert(partition, Available { start: offsets.start, end: offsets.end });
+/// Opens the tables of the lake sinks, after doing again what the checkpoint had promised to commit.
+async fn open_tables(
+    graph: &Graph,
+    lake: &Lake,
+    checkpoint: Option<&Checkpoint>,
+    options: &EngineOptions,
+    recovery: &mut Recovery,
+) -> Result<BTreeMap<NodeId, Arc<LiveTable>>, EngineError> {
+    let newest = recovery.checkpoint.unwrap_or(0);
+    let mut tables = BTreeMap::new();
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let NodeKind::Sink(Sink::Lake { spec, sort_columns }) = &node.kind else { continue };
+        let settings = LiveTableOptions { sort_columns: sort_columns.clone(), ..LiveTableOptions::default() };
+        let table = lake.ensure_table(spec, settings).await?;
+        let saved = checkpoint.and_then(|found| found.sinks.get(&node.name));
+        if let Some(prepared) = saved.and_then(|saved| saved.pending.as_ref()) {
+            let committed = table.commit(prepared).await?;
+            table.publish_recovered(committed)?;
+            recovery.rows_recommitted += prepared.rows;
+        }
+        if let Some(committed) = table.latest_identifier().await?
+            && committed > newest
+        {
+            let folder = options.checkpoint_folder.display().to_string();
+            return Err(EngineError::CheckpointLost { table: spec.table.clone(), committed, newest, folder });
+        }
+        tables.insert(id, table);
     }
-    Ok(recover::resume(&plan.name, &plan.topic, saved, plan.startup, &available)?)
-}
-
-/// What jobs wrote to the dead-letter topic after the checkpoint, so that a replay does not write it again.
-fn letters_since(log: &dyn Log, end: &Offsets) -> Result<BTreeMap<String, Offsets>, EngineError> {
-    let available = log.offsets(DEAD_LETTER_TOPIC, 0)?;
-    let mut from = end.get(&0).copied().unwrap_or(available.start).max(available.start);
-    let mut records: Vec<StoredRecord> = Vec::new();
-    while from < available.end {
-        let fetched = log.fetch(DEAD_LETTER_TOPIC, 0, from, LETTERS_FETCH_BYTES)?;
-        // a letter's value is not needed, and may be large
-        records.extend(fetched.records.into_iter().map(|mut stored| {
-            stored.record.value = bytes::Bytes::new();
-            stored
-        }));
-        from = fetched.next_offset;
-    }
-    Ok(job::letters_written(&records))
+    Ok(tables)
 }
 
 #[cfg(test)]

@@ -29,8 +29,19 @@ pub enum EngineError {
     Arrow(#[from] ArrowError),
     #[error("computing a batch failed: {0}")]
     DataFusion(#[from] DataFusionError),
-    #[error("cannot start a thread for job \"{job}\": {source}")]
-    Thread { job: String, source: std::io::Error },
+    #[error("cannot start a thread for source \"{name}\": {source}")]
+    Thread { name: String, source: std::io::Error },
+    #[error("node \"{0}\" of the plan cannot run")]
+    Graph(String),
+    #[error(
+        "the pipeline stands still since a step failed: {0}; start hoga again, it goes on from the last checkpoint"
+    )]
+    Broken(String),
+    #[error(
+        "\"{node}\" keeps {bytes} bytes for {groups} groups, all queries together {total} of {limit}: its source stands still, what \
+         comes is kept in the log; raise --state-memory and start again, or let the query keep less (a shorter window, fewer keys)"
+    )]
+    StateFull { node: String, groups: usize, bytes: usize, total: usize, limit: usize },
     #[error("an internal task ended: {0}")]
     Join(String),
 }
@@ -41,11 +52,16 @@ impl Faulty for EngineError {
             EngineError::Log(error) => error.fault(),
             EngineError::Lake(error) => error.fault(),
             EngineError::Store(StoreError::Io { .. }) | EngineError::Thread { .. } => Fault::External,
-            EngineError::Store(StoreError::Corrupt { .. })
+            EngineError::Store(StoreError::Corrupt { .. } | StoreError::State { .. })
+            | EngineError::StateFull { .. }
             | EngineError::Recover(_)
             | EngineError::Type(_)
             | EngineError::CheckpointLost { .. } => Fault::User,
-            EngineError::Arrow(_) | EngineError::DataFusion(_) | EngineError::Join(_) => Fault::Internal,
+            EngineError::Arrow(_)
+            | EngineError::DataFusion(_)
+            | EngineError::Join(_)
+            | EngineError::Graph(_)
+            | EngineError::Broken(_) => Fault::Internal,
         }
     }
 

@@ -1,37 +1,32 @@
-//! Flink's scalar functions: the list of those the embedded engine runs, and the ones DataFusion does not have.
+//! What Flink's functions and casts compute, column by column. Which of them exist and what they take: `plan::expression`.
 //!
-//! A function is on the list only if its results are Flink's; every other one is refused by name.
+//! A function is here only if its results are Flink's (docs/flink-semantics.md).
 
 mod date_format;
 mod date_pattern;
+mod number_text;
+mod time_text;
 mod to_timestamp_ltz;
+mod zone;
+
+pub(crate) mod calendar;
+pub(crate) mod choose;
+pub(crate) mod convert;
+pub(crate) mod date_text;
+pub(crate) mod math;
+pub(crate) mod pattern;
+pub(crate) mod regex;
+pub(crate) mod text;
+
+pub(crate) use time_text::write_timestamp;
 
 use arrow::array::timezone::Tz;
 use datafusion::logical_expr::ScalarUDF;
 
-/// DataFusion's functions whose results are Flink's, by DataFusion's name.
-const SAME_AS_FLINK: [&str; 10] = [
-    "abs",
-    "array_element",
-    "btrim",
-    "character_length",
-    "coalesce",
-    "get_field",
-    "lower",
-    "nullif",
-    "upper",
-    "make_array",
-];
-
-/// What hoga adds, for one session time zone (Flink's `table.local-time-zone`).
+/// What live SQL has of them beside DataFusion's own, in a time zone.
 pub(crate) fn flink_functions(zone: Tz) -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(to_timestamp_ltz::ToTimestampLtz::new()),
         ScalarUDF::new_from_impl(date_format::DateFormat::new(zone)),
     ]
-}
-
-/// True if the embedded engine gives this function Flink's results.
-pub(crate) fn is_supported(name: &str) -> bool {
-    SAME_AS_FLINK.contains(&name) || [to_timestamp_ltz::NAME, date_format::NAME].contains(&name)
 }

@@ -1,7 +1,7 @@
-//! Counters that the page, `/metrics` and `hoga status` show. Written by one thread, read by any.
+//! Counters that the page, `/metrics` and `hoga status` show. Written and read by any thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -14,13 +14,17 @@ impl Counter {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// For what rises and falls.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
 }
 
+/// Of a source: records as they come in.
 #[derive(Debug, Default)]
-pub struct JobStats {
+pub struct SourceStats {
     pub records_in: Counter,
-    pub rows_out: Counter,
-    pub dead_letters: Counter,
     /// Records lost to damage in the log.
     pub damaged: Counter,
     /// From the receipt of an event to its visibility in SQL.
@@ -28,15 +32,55 @@ pub struct JobStats {
     error: Mutex<Option<String>>,
 }
 
-impl JobStats {
-    /// Why the job stands still, if it does.
+impl SourceStats {
+    /// Why the source stands still, if it does.
     pub fn error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.error).clone()
     }
 
     pub(crate) fn set_error(&self, error: Option<String>) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        *lock(&self.error) = error;
     }
+}
+
+/// Of a node of the flow.
+#[derive(Debug, Default)]
+pub struct NodeStats {
+    pub rows_in: Counter,
+    pub rows_out: Counter,
+    pub late_rows: Counter,
+    pub dead_letters: Counter,
+    /// What it keeps, as it was last measured.
+    pub groups: Counter,
+    pub state_bytes: Counter,
+    last_late: Mutex<Option<String>>,
+    error: Mutex<Option<String>>,
+}
+
+impl NodeStats {
+    /// The last rows that came after their window was over, in words.
+    pub fn last_late(&self) -> Option<String> {
+        lock(&self.last_late).clone()
+    }
+
+    /// Why it waits, if it does.
+    pub fn error(&self) -> Option<String> {
+        lock(&self.error).clone()
+    }
+
+    pub(crate) fn add_late(&self, rows: u64, last: String) {
+        self.late_rows.add(rows);
+        *lock(&self.last_late) = Some(last);
+    }
+
+    pub(crate) fn set_error(&self, error: Option<String>) {
+        *lock(&self.error) = error;
+    }
+}
+
+/// Every value in these locks is replaced as a whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Milliseconds in buckets: one each up to 63 ms, then doubling. Enough for a median and a 99th percentile.

@@ -25,6 +25,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Run a pipeline on recorded records, offline, to the end of the input
     Run(RunArgs),
+    /// Show what a pipeline file computes: per table the operators, windows, watermarks and state
+    Explain(ExplainArgs),
     /// Show what a running hoga is doing
     Status(StatusArgs),
     /// Run a simulated exchange that speaks Upbit's WebSocket and REST
@@ -82,6 +84,15 @@ pub struct UpArgs {
     /// Uncommitted rows of a table beyond this are committed early [default: 48MiB]
     #[arg(long, value_name = "SIZE")]
     pub live_tail_bytes: Option<String>,
+    /// What the pipeline's windows and groups may keep in all; a statement that needs more stands still [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub state_memory: Option<String>,
+    /// Threads that read one topic, at most one a partition [default: 2]
+    #[arg(long, value_name = "N")]
+    pub parallelism: Option<String>,
+    /// A statement that has changed begins with empty windows and groups instead of being refused: yes or no [default: no]
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "yes")]
+    pub reset_changed_queries: Option<String>,
     /// Memory for all queries together; more spills to disk [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub query_memory: Option<String>,
@@ -178,6 +189,13 @@ pub struct RunArgs {
     /// What to print: error, warn, info, debug
     #[arg(long, value_name = "FILTER", env = "HOGA_LOG_LEVEL", default_value = "warn")]
     pub log_level: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A pipeline file [default: pipeline/upbit.sql as built in]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod run;
+pub mod explain;
 pub mod sim;
 pub mod sql;
 pub mod status;

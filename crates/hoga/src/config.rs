@@ -59,6 +59,9 @@ pub struct UpConfig {
     pub postgres_password: Option<String>,
     pub checkpoint_interval: Duration,
     pub live_tail_bytes: usize,
+    pub state_memory: usize,
+    pub parallelism: usize,
+    pub reset_changed_queries: bool,
     pub query_memory: usize,
     pub statement_timeout: Duration,
     pub log_retention: Duration,
@@ -108,7 +111,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 30] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 33] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -126,6 +129,9 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 30] {
         ("warehouse", &args.warehouse),
         ("checkpoint-interval", &args.checkpoint_interval),
         ("live-tail-bytes", &args.live_tail_bytes),
+        ("state-memory", &args.state_memory),
+        ("parallelism", &args.parallelism),
+        ("reset-changed-queries", &args.reset_changed_queries),
         ("query-memory", &args.query_memory),
         ("statement-timeout", &args.statement_timeout),
         ("log-retention", &args.log_retention),
@@ -159,6 +165,13 @@ impl Settings<'_> {
             postgres: self.parse("postgres", "127.0.0.1:5433", parse_address),
             checkpoint_interval: self.parse("checkpoint-interval", "30s", at_least_100ms),
             live_tail_bytes: self.parse("live-tail-bytes", "48MiB", |text| Ok(parse_bytes(text)? as usize)),
+            state_memory: self.parse("state-memory", "256MiB", |text| Ok(parse_bytes(text)? as usize)),
+            parallelism: self.parse("parallelism", "2", |text| parse_number(text, 1.0, 64.0).map(|n| n as usize)),
+            reset_changed_queries: self.parse("reset-changed-queries", "no", |text| match text {
+                "yes" | "true" | "1" => Ok(true),
+                "no" | "false" | "0" => Ok(false),
+                _ => Err("write yes or no".into()),
+            }),
             query_memory: self.parse("query-memory", "64MiB", |text| Ok(parse_bytes(text)? as usize)),
             statement_timeout: self.parse("statement-timeout", "60s", at_least_100ms),
             log_retention: self.parse("log-retention", "7d", parse_duration),

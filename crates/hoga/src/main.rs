@@ -37,6 +37,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sql(args) => commands::sql::run(args),
         Command::Check(args) => commands::check::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Sim(args) => commands::sim::run(args),
     }

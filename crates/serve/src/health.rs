@@ -18,6 +18,12 @@ pub struct Health {
     pub topics: Vec<TopicHealth>,
     pub jobs: Vec<JobHealth>,
     pub tables: Vec<TableHealth>,
+    /// Sources with what their event time waits for.
+    #[serde(default)]
+    pub event_time: Vec<EventTimeHealth>,
+    /// The windows, groups and rankings that the pipeline keeps.
+    #[serde(default)]
+    pub nodes: Vec<NodeHealth>,
     pub checkpoint: CheckpointHealth,
     pub process: ProcessHealth,
     /// Records that nobody could read, since the start.
@@ -129,11 +135,52 @@ pub struct TableHealth {
     pub files: Option<u64>,
 }
 
+/// Event time of one source. Times are milliseconds since the epoch; `None` before the first row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EventTimeHealth {
+    pub source: String,
+    pub topic: String,
+    pub watermark_ms: Option<i64>,
+    /// The partition whose rows the watermark waits for.
+    pub held_by: Option<u32>,
+    pub partitions: Vec<PartitionTimeHealth>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionTimeHealth {
+    pub partition: u32,
+    /// The next to be read.
+    pub offset: i64,
+    pub watermark_ms: Option<i64>,
+    /// It holds nothing back: nothing came for the time-out.
+    pub idle: bool,
+}
+
+/// A part of a query that keeps state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeHealth {
+    pub name: String,
+    /// `window`, `group by`, `top n`.
+    pub kind: String,
+    pub rows_in_total: u64,
+    pub rows_out_total: u64,
+    /// Rows that came after their window had closed; they are in no result.
+    pub late_rows_total: u64,
+    /// The last of them: which window, and how late.
+    pub last_late: Option<String>,
+    pub groups: u64,
+    pub state_bytes: u64,
+    pub watermark_ms: Option<i64>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointHealth {
     pub last_id: Option<i64>,
     pub duration_ms: Option<u64>,
     pub age_ms: Option<u64>,
+    /// What the nodes kept.
+    #[serde(default)]
+    pub state_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

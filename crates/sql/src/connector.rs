@@ -28,6 +28,8 @@ pub struct KafkaTable {
     pub startup: ScanStartup,
     pub bounded: ScanBounded,
     pub json: JsonFormat,
+    /// The columns that a written record's key is made of; empty: it has none.
+    pub key_fields: Vec<String>,
 }
 
 /// Where reading starts when there is no checkpoint.

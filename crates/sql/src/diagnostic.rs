@@ -77,6 +77,14 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
+    /// Those of both, in the order of their places.
+    pub fn merged(mut self, other: Diagnostics) -> Diagnostics {
+        self.left_out += other.left_out;
+        other.list.into_iter().for_each(|diagnostic| self.push(diagnostic));
+        self.sort();
+        self
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.contains(&diagnostic) {
             return;

@@ -91,11 +91,23 @@ fn cast_target(parser: &mut Parser) -> Parsed<SqlType> {
 }
 
 /// `TABLE t` is read as `(SELECT * FROM t)`, which is what it means: so whoever walks the tree sees an ordinary table.
+/// `TABLE t PARTITION BY k` is the tuple of that and the keys.
 fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
     let table_span = parser.peek_token_ref().span;
     parser.advance_token();
     let name = parser.parse_object_name(false)?;
-    Ok(Expr::Subquery(Box::new(select_all(name, table_span))))
+    let table = Expr::Subquery(Box::new(select_all(name, table_span)));
+    if !parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+        return Ok(table);
+    }
+    let mut parts = vec![table];
+    if parser.consume_token(&Token::LParen) {
+        parts.extend(parser.parse_comma_separated(Parser::parse_expr)?);
+        parser.expect_token(&Token::RParen)?;
+    } else {
+        parts.push(parser.parse_expr()?);
+    }
+    Ok(Expr::Tuple(parts))
 }
 
 fn select_all(name: ObjectName, span: Span) -> Query {

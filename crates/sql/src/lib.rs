@@ -26,11 +26,11 @@ mod types;
 pub use connector::{Bucket, Connector, JsonFormat, JsonTimestamps, KafkaTable, PaimonTable, ScanBounded, ScanStartup};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 pub use dialect::FlinkDialect;
-pub use name::{TablePath, quoted};
+pub use name::{TablePath, did_you_mean, quoted};
 pub use options::{OptionEntry, Options};
 pub use pipeline::{
     Catalog, CatalogKind, Column, ColumnKind, DEFAULT_CATALOG, DEFAULT_DATABASE, Database, Job, Mistake, Pipeline,
-    Table, View, Watermark, parse_pipeline, substitute_variables,
+    Table, View, Watermark, parse_pipeline, read_pipeline, substitute_variables,
 };
 pub use settings::{Settings, parse_duration_ms};
 pub use source::SOURCE_BYTES_MAX;

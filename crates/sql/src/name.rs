@@ -33,7 +33,7 @@ pub(crate) fn quoted_always(name: &str) -> String {
 }
 
 /// `did you mean …`, if one of the candidates is close enough to be what was meant.
-pub(crate) fn did_you_mean<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+pub fn did_you_mean<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     let near = |candidate: &&str| distance(typed, candidate);
     let allowed = (typed.chars().count() + 1) / 3;
     candidates

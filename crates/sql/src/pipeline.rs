@@ -240,19 +240,29 @@ pub fn parse_pipeline(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Pipeline, Diagnostics> {
+    match read_pipeline(file_name, text, variable) {
+        (Some(pipeline), diagnostics) if diagnostics.is_empty() => Ok(pipeline),
+        (_, diagnostics) => Err(diagnostics),
+    }
+}
+
+/// As [`parse_pipeline`], and with the mistakes also what could be read: a planner finds more in it. What follows from a
+/// broken definition is not in it.
+pub fn read_pipeline(
+    file_name: &str,
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> (Option<Pipeline>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     if text.len() > SOURCE_BYTES_MAX {
         diagnostics.push(too_long(file_name, text.len()));
-        return Err(diagnostics);
+        return (None, diagnostics);
     }
     let source = Arc::new(Source::new(file_name, text, variable, &mut diagnostics));
     let statements = crate::parser::parse(&source, &mut diagnostics);
     let pipeline = resolve::resolve(&source, statements, &mut diagnostics);
-    if diagnostics.is_empty() {
-        return Ok(pipeline);
-    }
     diagnostics.sort();
-    Err(diagnostics)
+    (Some(pipeline), diagnostics)
 }
 
 /// The text that real Flink is given: variables substituted, nothing else changed.

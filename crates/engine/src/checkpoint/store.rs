@@ -1,6 +1,8 @@
-//! Checkpoint files: one JSON file each, written whole or not at all; the last few are kept.
+//! Checkpoint files: one JSON file each, written whole or not at all, with a file of state beside it; the last few are kept.
 
+use super::state::{self, Section, StateFile};
 use super::{Checkpoint, CheckpointId};
+use arrow::array::RecordBatch;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ pub enum StoreError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("checkpoint \"{}\" cannot be read: {reason}; restore it from a copy, or start with another --data folder", path.display())]
     Corrupt { path: PathBuf, reason: String },
+    #[error("the state file \"{}\" is damaged: {reason}; restore it from a copy, or start with another --data folder", path.display())]
+    State { path: PathBuf, reason: String },
 }
 
 /// The folder of checkpoints. One process writes it; the log's lock sees to that.
@@ -32,11 +36,29 @@ impl CheckpointStore {
 
     /// The newest checkpoint, if there is one. A temporary file of an interrupted write is not a checkpoint.
     pub fn latest(&self) -> Result<Option<Checkpoint>, StoreError> {
-        let Some((_, path)) = self.files()?.pop() else { return Ok(None) };
+        let Some((_, path)) = self.files(PREFIX, SUFFIX)?.pop() else { return Ok(None) };
         let text = fs::read(&path).map_err(|source| io_error("read", &path, source))?;
         let checkpoint =
             serde_json::from_slice(&text).map_err(|error| StoreError::Corrupt { path, reason: error.to_string() })?;
         Ok(Some(checkpoint))
+    }
+
+    /// Writes the state that the checkpoint of this id will name; see [`state::write`].
+    pub fn write_state(
+        &self,
+        id: CheckpointId,
+        nodes: &[Vec<RecordBatch>],
+    ) -> Result<(Option<StateFile>, Vec<Option<Section>>), StoreError> {
+        state::write(&self.folder, id, nodes)
+    }
+
+    /// The bytes of a checkpoint's state, proved to be whole.
+    pub fn read_state(&self, file: &StateFile) -> Result<Vec<u8>, StoreError> {
+        state::read(&self.folder, file)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// On return the checkpoint survives lost power. If the process dies one line earlier, it does not exist.
@@ -51,27 +73,30 @@ impl CheckpointStore {
         File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
             .map_err(|source| io_error("sync", &self.folder, source))?;
-        self.drop_old()
+        self.drop_old(checkpoint.id)
     }
 
-    fn drop_old(&self) -> Result<(), StoreError> {
-        let files = self.files()?;
+    /// The states of the last checkpoints are large and help nobody: that of the newest is enough.
+    fn drop_old(&self, newest: CheckpointId) -> Result<(), StoreError> {
+        let files = self.files(PREFIX, SUFFIX)?;
         let excess = files.len().saturating_sub(KEPT_FILES);
-        for (_, path) in &files[..excess] {
+        let states = self.files(state::PREFIX, state::SUFFIX)?;
+        let old_states = states.iter().filter(|(id, _)| *id < newest);
+        for (_, path) in files[..excess].iter().chain(old_states) {
             fs::remove_file(path).map_err(|source| io_error("remove", path, source))?;
         }
         Ok(())
     }
 
-    /// All checkpoint files, oldest first.
-    fn files(&self) -> Result<Vec<(CheckpointId, PathBuf)>, StoreError> {
+    /// The files whose names have this form, oldest first.
+    fn files(&self, prefix: &str, suffix: &str) -> Result<Vec<(CheckpointId, PathBuf)>, StoreError> {
         let entries = fs::read_dir(&self.folder).map_err(|source| io_error("read", &self.folder, source))?;
         let mut files = Vec::new();
         for entry in entries {
             let path = entry.map_err(|source| io_error("read", &self.folder, source))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let id =
-                name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).and_then(|id| id.parse().ok());
+                name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix)).and_then(|id| id.parse().ok());
             if let Some(id) = id {
                 files.push((id, path));
             }
@@ -85,17 +110,16 @@ impl CheckpointStore {
     }
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn checkpoint(id: CheckpointId) -> Checkpoint {
-        Checkpoint { id, time_ms: 7, jobs: BTreeMap::new(), dead_letters_end: BTreeMap::from([(0, 3)]) }
+        Checkpoint { id, time_ms: 7, ..Checkpoint::default() }
     }
 
     #[test]
@@ -108,7 +132,7 @@ mod tests {
         }
         fs::write(folder.path().join("checkpoint-000000000013.tmp"), b"{\"id\":")?;
         assert_eq!(CheckpointStore::open(folder.path())?.latest()?, Some(checkpoint(12)));
-        assert_eq!(store.files()?.len(), KEPT_FILES);
+        assert_eq!(store.files(PREFIX, SUFFIX)?.len(), KEPT_FILES);
         Ok(())
     }
 

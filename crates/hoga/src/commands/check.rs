@@ -3,17 +3,15 @@
 use crate::cli::CheckArgs;
 use crate::failure::Failure;
 use crate::up::topology::{BUILT_IN_PIPELINE, BUILT_IN_PIPELINE_NAME};
+use hoga_engine::graph::{NodeKind, Sink};
 use hoga_engine::plan::{PipelinePlan, plan_pipeline};
 use hoga_model::Fault;
 use std::path::Path;
 
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
     let mut mistakes = Vec::new();
     for file in &args.files {
-        match runtime.block_on(plan(Some(file))) {
+        match plan(Some(file)) {
             Ok(plan) => report(file, &plan),
             Err(failure) if failure.exit_code() == Fault::User.exit_code() => {
                 mistakes.push(failure.message().to_owned())
@@ -26,15 +24,36 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
 fn report(file: &Path, plan: &PipelinePlan) {
-    println!("{}: ok, {} jobs", file.display(), plan.jobs.len());
-    for job in &plan.jobs {
-        println!("  {} → {}", job.topic, job.sink.full_name());
+    let sinks = plan.graph.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(sink),
+        _ => None,
+    });
+    let sinks: Vec<_> = sinks.collect();
+    println!("{}: ok, {} tables written", file.display(), sinks.len());
+    for sink in sinks {
+        match sink {
+            Sink::Lake { spec, .. } => println!("  {}", spec.full_name()),
+            Sink::Topic { topic, .. } => println!("  topic {topic}"),
+        }
     }
 }
 
 /// The plan of a pipeline file, or of the built-in one.
-pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
-    let (name, text) = match file {
+pub fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
+    let (name, text) = read(file)?;
+    let (pipeline, mistakes) = hoga_sql::read_pipeline(&name, &text, &variable);
+    // what could be read is planned all the same: one run tells every mistake
+    let planned = pipeline.as_ref().map(plan_pipeline);
+    match planned {
+        Some(Ok(plan)) if mistakes.is_empty() => Ok(plan),
+        Some(Err(more)) => Err(Failure::user(mistakes.merged(more).to_string())),
+        _ => Err(Failure::user(mistakes.to_string())),
+    }
+}
+
+/// A pipeline's name in messages, and its text.
+fn read(file: Option<&Path>) -> Result<(String, String), Failure> {
+    Ok(match file {
         None => (BUILT_IN_PIPELINE_NAME.to_owned(), BUILT_IN_PIPELINE.to_owned()),
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
@@ -45,10 +64,7 @@ pub async fn plan(file: Option<&Path>) -> Result<PipelinePlan, Failure> {
             })?;
             (path.display().to_string(), text)
         }
-    };
-    let pipeline =
-        hoga_sql::parse_pipeline(&name, &text, &variable).map_err(|mistakes| Failure::user(mistakes.to_string()))?;
-    plan_pipeline(&pipeline).await.map_err(|mistakes| Failure::user(mistakes.to_string()))
+    })
 }
 
 /// `${NAME}` in a pipeline is the environment's; what the embedded engine decides itself has a stand-in.

@@ -65,6 +65,25 @@ fn in_words(health: &Health) -> String {
             job.name, job.rate_per_s, job.lag_records, job.dead_letters_total
         );
     }
+    for source in &health.event_time {
+        let Some(watermark_ms) = source.watermark_ms else { continue };
+        let held_by = source.held_by.map_or(String::new(), |partition| format!("  held by partition {partition}"));
+        let _ = writeln!(text, "event time  {:<34} {}{held_by}", source.topic, hoga_model::time::utc_iso(watermark_ms));
+    }
+    for node in &health.nodes {
+        let late = match (node.late_rows_total, &node.last_late) {
+            (0, _) => String::new(),
+            (rows, last) => format!("  LATE {rows} rows, last: {}", last.as_deref().unwrap_or("unknown")),
+        };
+        let _ = writeln!(
+            text,
+            "{:<11} {:<34} {:>8} groups  {:.1} MB{late}",
+            node.kind,
+            node.name,
+            node.groups,
+            node.state_bytes as f64 / 1e6
+        );
+    }
     for table in &health.tables {
         let _ = writeln!(
             text,

@@ -5,16 +5,18 @@ use crate::up::exchange::Exchange;
 use crate::up::kafka;
 use crate::up::process::{self, CpuMeter};
 use crate::up::sampler::{Sample, Samples};
+use hoga_engine::Engine;
+use hoga_engine::flow::{NodeStatus, PartitionStatus, SinkRuntime, SourceStatus};
 use hoga_engine::stats::quantile_ms;
-use hoga_engine::{Engine, Job};
+use hoga_lake::LiveTable;
 use hoga_log::wire::Broker;
 use hoga_log::{DiskLog, Log};
 use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::Clock;
 use hoga_serve::health::{
-    CheckpointHealth, Health, JobHealth, LatencyHealth, PartitionHealth, ProcessHealth, StreamHealth, TableHealth,
-    TopicHealth,
+    CheckpointHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth,
+    PartitionTimeHealth, ProcessHealth, StreamHealth, TableHealth, TopicHealth,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -46,8 +48,8 @@ impl HealthReport {
     /// Called once a second.
     pub fn sample(&self) {
         let mut visible_after: Vec<u64> = Vec::new();
-        for job in &self.engine.jobs {
-            let counts = job.stats.visible_after.snapshot();
+        for source in &self.engine.flow.sources {
+            let counts = source.stats.visible_after.snapshot();
             visible_after.resize(counts.len(), 0);
             visible_after.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
@@ -56,7 +58,7 @@ impl HealthReport {
         samples.0.push(Sample {
             time_ms: self.clock.now_ms(),
             streams: std::array::from_fn(|index| self.collector.streams[index].received.get()),
-            jobs: self.engine.jobs.iter().map(|job| job.stats.rows_out.get()).collect(),
+            jobs: self.engine.flow.sinks.iter().map(|sink| sink.rows()).collect(),
             visible_after,
             cpu_cores,
         });
@@ -75,7 +77,9 @@ impl HealthReport {
             streams: self.streams(samples, now_ms),
             topics: self.topics(),
             jobs: self.jobs(samples),
-            tables: self.engine.jobs.iter().map(|job| table_health(job, now_ms)).collect(),
+            tables: self.engine.tables().iter().map(|table| table_health(table, now_ms)).collect(),
+            event_time: self.event_time(),
+            nodes: self.nodes(),
             checkpoint: self.checkpoint(now_ms),
             process: ProcessHealth {
                 resident_bytes: process::resident_bytes(),
@@ -89,20 +93,61 @@ impl HealthReport {
         }
     }
 
+    /// A job is a sink with all that leads to it.
     fn jobs(&self, samples: &Samples) -> Vec<JobHealth> {
         // a checkpoint is of all jobs: while it fails, none of them commits
         let unfinished = self.engine.checkpoints().last().error;
-        let job = |(index, job): (usize, &Arc<Job>)| JobHealth {
-            name: job.plan.name.clone(),
-            rows_in_total: job.stats.records_in.get(),
-            rows_out_total: job.stats.rows_out.get(),
-            rate_per_s: samples.rate_per_s(|sample| sample.jobs.get(index).copied().unwrap_or(0)),
-            lag_records: job.lag().map_or(0, i64::unsigned_abs),
-            lag_ms: None,
-            dead_letters_total: job.stats.dead_letters.get(),
-            error: job.stats.error().or_else(|| unfinished.clone()),
+        let flow = &self.engine.flow;
+        let job = |(index, sink): (usize, &SinkRuntime)| {
+            let sources = flow.sources_of(index);
+            let lag = |source: &usize| flow.source_status(*source).map_or(0, |status| status.lag_records);
+            JobHealth {
+                name: sink.name.clone(),
+                rows_in_total: sources.iter().map(|source| flow.sources[*source].stats.records_in.get()).sum(),
+                rows_out_total: sink.rows(),
+                rate_per_s: samples.rate_per_s(|sample| sample.jobs.get(index).copied().unwrap_or(0)),
+                lag_records: sources.iter().map(lag).sum(),
+                lag_ms: None,
+                dead_letters_total: flow.dead_letters_of(index),
+                error: flow.error_of(index).or_else(|| unfinished.clone()),
+            }
         };
-        self.engine.jobs.iter().enumerate().map(job).collect()
+        flow.sinks.iter().enumerate().map(job).collect()
+    }
+
+    /// How far event time is, and which partition it waits for.
+    fn event_time(&self) -> Vec<EventTimeHealth> {
+        let flow = &self.engine.flow;
+        let partition = |status: PartitionStatus| PartitionTimeHealth {
+            partition: status.partition,
+            offset: status.offset,
+            watermark_ms: status.watermark_ms,
+            idle: status.is_idle,
+        };
+        let source = |status: SourceStatus| EventTimeHealth {
+            source: status.name,
+            topic: status.topic,
+            watermark_ms: status.watermark_ms,
+            held_by: status.held_by,
+            partitions: status.partitions.into_iter().map(partition).collect(),
+        };
+        (0..flow.sources.len()).filter_map(|index| flow.source_status(index).ok()).map(source).collect()
+    }
+
+    fn nodes(&self) -> Vec<NodeHealth> {
+        let node = |status: NodeStatus| NodeHealth {
+            name: status.name,
+            kind: status.kind.to_owned(),
+            rows_in_total: status.rows_in,
+            rows_out_total: status.rows_out,
+            late_rows_total: status.late_rows,
+            last_late: status.last_late,
+            groups: status.groups,
+            state_bytes: status.state_bytes,
+            watermark_ms: status.watermark_ms,
+        };
+        let keeps = |status: &NodeStatus| matches!(status.kind, "window" | "group by" | "top n");
+        self.engine.flow.nodes().into_iter().filter(keeps).map(node).collect()
     }
 
     fn streams(&self, samples: &Samples, now_ms: i64) -> Vec<StreamHealth> {
@@ -141,6 +186,7 @@ impl HealthReport {
             last_id: Some(last.id),
             duration_ms: Some(last.duration_ms),
             age_ms: Some(age_ms(now_ms, last.completed_ms)),
+            state_bytes: Some(last.state_bytes),
         }
     }
 
@@ -150,10 +196,10 @@ impl HealthReport {
     }
 }
 
-fn table_health(job: &Arc<Job>, now_ms: i64) -> TableHealth {
-    let status = job.table.status();
+fn table_health(table: &LiveTable, now_ms: i64) -> TableHealth {
+    let status = table.status();
     TableHealth {
-        name: job.plan.sink.full_name(),
+        name: table.name().to_owned(),
         committed_rows: status.committed_rows.unwrap_or(0),
         live_rows: status.tail_rows,
         last_snapshot_id: status.snapshot_id,

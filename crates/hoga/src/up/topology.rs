@@ -9,7 +9,7 @@ use crate::up::exchange::Exchange;
 use crate::up::health::HealthReport;
 use crate::up::kafka::Kafka;
 use crate::up::topics::LogTopics;
-use hoga_engine::{Engine, EngineOptions, QueryLimits, QueryService, Recovery};
+use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, Retention, TopicSpec};
 use hoga_model::market::DEAD_LETTER_TOPIC;
@@ -119,7 +119,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
 async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
-    let plan = crate::commands::check::plan(config.pipeline.as_deref()).await?;
+    let plan = crate::commands::check::plan(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
         Failure::external(format!(
@@ -128,10 +128,11 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         ))
     })?;
     let log = open_log(config, &clock)?;
-    for job in &plan.jobs {
-        create_topic(config, &log, &job.topic, PARTITIONS)?;
+    let graph = plan.graph;
+    for topic in graph.topics() {
+        create_topic(config, &log, topic, PARTITIONS)?;
     }
-    let mut own_topics: Vec<String> = plan.jobs.iter().map(|job| job.topic.clone()).collect();
+    let mut own_topics: Vec<String> = graph.topics().map(str::to_owned).collect();
     own_topics.extend(StreamKind::ALL.iter().map(|kind| kind.topic().to_owned()));
     own_topics.push(DEAD_LETTER_TOPIC.to_owned());
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
@@ -140,9 +141,15 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         checkpoint_folder: config.data.join("checkpoints"),
         checkpoint_interval: config.checkpoint_interval,
         live_tail_bytes_max: config.live_tail_bytes as u64,
+        resets_changed_queries: config.reset_changed_queries,
+        flow: FlowOptions {
+            parallelism: config.parallelism,
+            state_bytes_max: config.state_memory,
+            ..FlowOptions::default()
+        },
     };
     let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(plan.jobs, as_log, &lake, clock.clone(), options).await;
+    let opened = Engine::open(graph, as_log, &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {
@@ -150,8 +157,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         partitions: QUERY_PARTITIONS,
         spill_folder: config.data.join("spill"),
     };
-    let tables = engine.jobs.iter().map(|job| job.table.clone()).collect();
-    let queries = QueryService::new(tables, &limits)
+    let queries = QueryService::new(engine.tables(), &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
     Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock, own_topics })
 }
@@ -181,7 +187,7 @@ fn create_topic(config: &UpConfig, log: &DiskLog, name: &str, partitions: u32) -
 
 fn tell_recovery(recovery: &Recovery) {
     let Some(checkpoint) = recovery.checkpoint else { return };
-    let replayed: i64 = recovery.records_to_replay.values().sum();
+    let replayed: u64 = recovery.records_to_replay.values().sum();
     tracing::info!(
         checkpoint,
         rows_recommitted = recovery.rows_recommitted,
@@ -218,8 +224,8 @@ async fn start_listeners(
     let (ready, is_ready) = watch::channel(false);
     let token = config.http_token.clone().map(Secret::new);
     let http_config = HttpConfig { listen: config.http, token, host_names: Vec::new() };
-    let feeds =
-        rooms.engine.jobs.iter().map(|job| Feed { table: job.plan.sink.table.clone(), batches: job.table.subscribe() });
+    let tables = rooms.engine.tables();
+    let feeds = tables.iter().map(|table| Feed { table: table.table().to_owned(), batches: table.subscribe() });
     let report = report.clone();
     let state = HttpState {
         sessions: sessions.clone(),

@@ -11,6 +11,7 @@ pub(super) fn render(health: &Health) -> String {
     source(&mut text, health);
     topics(&mut text, health);
     jobs(&mut text, health);
+    event_time(&mut text, health);
     tables(&mut text, health);
     page(&mut text, health);
     if let Some(kafka) = &health.kafka {
@@ -125,6 +126,26 @@ fn jobs(text: &mut Text, health: &Health) {
     family("hoga_job_failed", "gauge", "1 while the job stands still on an error.", |job| {
         Some(f64::from(u8::from(job.error.is_some())))
     });
+}
+
+fn event_time(text: &mut Text, health: &Health) {
+    text.family("hoga_watermark_seconds", "gauge", "Event time of the source: seconds since the epoch.");
+    for source in &health.event_time {
+        if let Some(watermark_ms) = source.watermark_ms {
+            text.sample("hoga_watermark_seconds", &[("source", &source.source)], watermark_ms as f64 / 1_000.0);
+        }
+    }
+    let mut family = |name, kind, help, value: fn(&crate::health::NodeHealth) -> u64| {
+        text.family(name, kind, help);
+        for node in &health.nodes {
+            text.sample(name, &[("node", &node.name)], value(node));
+        }
+    };
+    family("hoga_late_rows_total", "counter", "Rows that came after their window had closed.", |node| {
+        node.late_rows_total
+    });
+    family("hoga_state_groups", "gauge", "Groups that the node keeps.", |node| node.groups);
+    family("hoga_state_bytes", "gauge", "Memory that they take.", |node| node.state_bytes);
 }
 
 fn tables(text: &mut Text, health: &Health) {

@@ -17,12 +17,16 @@ const KNOWN: &[&str] = &[
     "json.ignore-parse-errors",
     "json.fail-on-missing-field",
     "json.timestamp-format.standard",
+    "key.format",
+    "key.fields",
+    "value.fields-include",
     "properties.bootstrap.servers",
     "properties.group.id",
 ];
 
-/// Options that tune Flink and change nothing here. Watermarks follow every record, as Flink's 'on-event' has it.
+/// Options that tune Flink and change no row. Decimals are written as plain numbers anyway.
 const WITHOUT_EFFECT: &[&str] = &[
+    "json.encode.decimal-as-plain-number",
     "scan.watermark.emit.strategy",
     "scan.topic-partition-discovery.interval",
     "scan.parallelism",
@@ -33,10 +37,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// Options of the connector that would change rows and that hoga does not do.
 const FLINK_ONLY: &[&str] = &[
     "topic-pattern",
-    "key.format",
-    "key.fields",
     "key.fields-prefix",
-    "value.fields-include",
     "scan.startup.specific-offsets",
     "scan.bounded.specific-offsets",
     "scan.bounded.timestamp-millis",
@@ -46,7 +47,6 @@ const FLINK_ONLY: &[&str] = &[
     "sink.transactional-id-prefix",
     "json.map-null-key.mode",
     "json.map-null-key.literal",
-    "json.encode.decimal-as-plain-number",
     "json.encode.ignore-null-fields",
 ];
 
@@ -90,6 +90,7 @@ pub(crate) fn kafka_table(options: &Options) -> Result<KafkaTable, Vec<Problem>>
             None,
         );
     }
+    let key_fields = key_fields(&mut reader);
     let bootstrap_servers = reader.text("properties.bootstrap.servers").map(str::to_owned);
     let group_id = reader.text("properties.group.id").map(str::to_owned);
     problems.append(&mut reader.problems);
@@ -101,8 +102,44 @@ pub(crate) fn kafka_table(options: &Options) -> Result<KafkaTable, Vec<Problem>>
             startup,
             bounded: bounded.unwrap_or(ScanBounded::Unbounded),
             json,
+            key_fields,
         }),
         _ => Err(problems),
+    }
+}
+
+/// The columns that a written record's key is made of. One text as it is: `'key.format' = 'raw'`.
+fn key_fields(reader: &mut OptionReader<'_>) -> Vec<String> {
+    let (format, fields) = (reader.options.entry("key.format"), reader.options.entry("key.fields"));
+    if let Some(entry) = reader.options.entry("value.fields-include").filter(|entry| entry.value != "ALL") {
+        let message = format!("'value.fields-include' = '{}' runs on Flink only", entry.value);
+        reader.wrong(entry, message, Some("'ALL' keeps the key's columns in the value".to_owned()));
+    }
+    match (format, fields) {
+        (None, None) => Vec::new(),
+        (Some(format), Some(fields)) => {
+            if format.value != "raw" {
+                let message = format!("key format '{}' runs on Flink only", format.value);
+                reader.wrong(format, message, Some("write 'key.format' = 'raw'".to_owned()));
+            }
+            let names: Vec<String> = fields.value.split(';').map(|name| name.trim().to_owned()).collect();
+            if names.len() != 1 || names[0].is_empty() {
+                reader.wrong(fields, "a raw key is made of one column".to_owned(), None);
+            }
+            names
+        }
+        (Some(one), None) => {
+            reader.wrong(one, "'key.format' needs 'key.fields'".to_owned(), None);
+            Vec::new()
+        }
+        (None, Some(one)) => {
+            reader.wrong(
+                one,
+                "'key.fields' needs 'key.format'".to_owned(),
+                Some("write 'key.format' = 'raw'".to_owned()),
+            );
+            Vec::new()
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{BinaryOperator, DateTimeField, Expr, Ident, Interval, Value, Visit, Visitor};
 use sqlparser::tokenizer::Span;
 
+use super::relations::words_of;
 use super::{Column, ColumnKind, Watermark};
 use crate::connector::{Connector, METADATA_KEYS};
 use crate::diagnostic::Problem;
@@ -79,6 +80,8 @@ fn computed_problems(expr: &Expr, definition: &ColumnDefinition, create: &Create
         definition: &'a ColumnDefinition,
         create: &'a CreateTable,
         problems: Vec<Problem>,
+        /// Words that stand where a column could and are none.
+        words: Vec<Span>,
     }
     impl Visitor for Names<'_> {
         type Break = ();
@@ -89,7 +92,9 @@ fn computed_problems(expr: &Expr, definition: &ColumnDefinition, create: &Create
         }
 
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.words.extend(words_of(expr));
             let name = match expr {
+                Expr::Identifier(name) if self.words.contains(&name.span) => return ControlFlow::Continue(()),
                 Expr::Identifier(name) => name,
                 Expr::CompoundIdentifier(parts) => match parts.first() {
                     Some(first) => first,
@@ -114,7 +119,7 @@ fn computed_problems(expr: &Expr, definition: &ColumnDefinition, create: &Create
             ControlFlow::Continue(())
         }
     }
-    let mut names = Names { definition, create, problems: Vec::new() };
+    let mut names = Names { definition, create, problems: Vec::new(), words: Vec::new() };
     let _ = expr.visit(&mut names);
     names.problems
 }

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SelectItem,
-    SetExpr, Spanned, TableFactor, VisitMut, VisitorMut,
+    AccessExpr, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
+    Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableFactor, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::Span;
 
@@ -20,7 +20,8 @@ const WINDOW_FUNCTIONS: &[&str] = &["TUMBLE", "HOP", "CUMULATE", "SESSION"];
 
 /// Resolves every table name of a query in place. Returns what it reads, each once, and what is wrong.
 pub(super) fn resolve_relations(resolver: &Resolver<'_>, query: &mut Query) -> (Vec<TablePath>, Vec<Problem>) {
-    let mut visitor = Relations { resolver, with_names: Vec::new(), inputs: Vec::new(), problems: Vec::new() };
+    let mut visitor =
+        Relations { resolver, with_names: Vec::new(), inputs: Vec::new(), problems: Vec::new(), words: Vec::new() };
     let _ = query.visit(&mut visitor);
     (visitor.inputs, visitor.problems)
 }
@@ -31,6 +32,8 @@ struct Relations<'a> {
     with_names: Vec<Vec<String>>,
     inputs: Vec<TablePath>,
     problems: Vec<Problem>,
+    /// Words that stand where a column could and are none.
+    words: Vec<Span>,
 }
 
 impl VisitorMut for Relations<'_> {
@@ -156,7 +159,9 @@ impl VisitorMut for Relations<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.words.extend(words_of(expr));
         match expr {
+            Expr::Identifier(name) if self.words.contains(&name.span) => {}
             Expr::Identifier(name)
                 if name.quote_style.is_none() && is_reserved(&name.value) && !is_bare_function(&name.value) =>
             {
@@ -217,6 +222,33 @@ fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
         with_offset_alias: None,
         with_ordinality: *with_ordinality,
     })
+}
+
+/// The places of words inside an expression that sqlparser takes for columns: the unit of TIMESTAMPADD and TIMESTAMPDIFF, the
+/// field in `a[1].field`.
+pub(super) fn words_of(expr: &Expr) -> Vec<Span> {
+    match expr {
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            let field = |access: &AccessExpr| match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some(name.span),
+                _ => None,
+            };
+            access_chain.iter().filter_map(field).collect()
+        }
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_ascii_uppercase();
+            match &function.args {
+                FunctionArguments::List(list) if ["TIMESTAMPADD", "TIMESTAMPDIFF"].contains(&name.as_str()) => {
+                    match list.args.first() {
+                        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) => vec![unit.span],
+                        _ => Vec::new(),
+                    }
+                }
+                _ => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Functions that are written without parentheses.
