@@ -14,6 +14,7 @@ mod draft;
 pub mod explain;
 mod expression;
 mod from;
+mod grouping;
 mod insert;
 mod lower;
 mod planner;
@@ -27,9 +28,9 @@ mod windowing;
 
 use crate::graph::Graph;
 use crate::types::arrow_type;
-use aggregate::is_aggregate;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::tokenizer::Span;
+use grouping::is_aggregate;
 use hoga_sql::{ColumnKind, Diagnostics, Mistake, Pipeline};
 use std::sync::Arc;
 

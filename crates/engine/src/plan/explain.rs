@@ -1,7 +1,7 @@
 //! A graph as text: each sink with what comes to it, in SQL's words.
 
-use super::aggregate::function_name;
 use super::expression::sql_text;
+use super::grouping::function_name;
 use crate::graph::{
     AggregateCall, AggregateFunction, AttachedWindow, Changes, Graph, Node, NodeId, NodeKind, Order, Sink, Source,
     SourceColumn, TopN, WindowShape, WindowSource, WindowTime, Windows,

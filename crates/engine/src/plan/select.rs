@@ -4,7 +4,7 @@ use super::column::Column;
 use super::draft::{DraftId, DraftKind};
 use super::expression::{Binder, Bound, Scope, flink_only};
 use super::planner::{Context, Planned, Planner, Relation, Told};
-use super::{aggregate, topn};
+use super::{grouping, topn};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
@@ -41,7 +41,7 @@ impl<'a> Planner<'a> {
         let items = self.items(&select.projection, &relation.scope, context)?;
         let groups = group_expressions(&select.group_by);
         let groups = self.keep(groups)?;
-        let has_calls = items.iter().any(|item| matches!(item, Item::Expr(expr, _) if aggregate::has_calls(expr)));
+        let has_calls = items.iter().any(|item| matches!(item, Item::Expr(expr, _) if grouping::has_calls(expr)));
         let ranked = items.iter().any(|item| matches!(item, Item::Expr(expr, _) if topn::is_ranking(expr)));
         let grouped = groups.is_some() || has_calls || select.having.is_some();
         if ranked && grouped {
@@ -94,7 +94,7 @@ impl<'a> Planner<'a> {
         let mut id = relation.id;
         let mut told = false;
         for condition in conditions {
-            if let Some(call) = aggregate::first_call(condition) {
+            if let Some(call) = grouping::first_call(condition) {
                 let problem = Mistake::new(call, "an aggregate cannot stand in WHERE")
                     .hint("a condition on an aggregate stands in HAVING");
                 told |= self.tell::<()>(problem).is_err();
