@@ -1,0 +1,4 @@
+-- @input bad
+-- @fails by zero
+CREATE TABLE lake.t.answer (`id` BIGINT, `v` INT) WITH ('bucket' = '-1');
+INSERT INTO lake.t.answer SELECT `id`, MOD(10, `zero`) AS `v` FROM bad;

@@ -1,0 +1,7 @@
+-- Parts of a URL.
+-- @input nexmark
+CREATE TABLE lake.t.answer (
+  `auction` BIGINT, `bidder` BIGINT, `price` BIGINT, `channel` STRING, `dir1` STRING, `dir2` STRING, `dir3` STRING
+) WITH ('bucket' = '-1');
+INSERT INTO lake.t.answer
+SELECT `auction`, `bidder`, `price`, `channel`, SPLIT_INDEX(`url`, '/', 3) AS `dir1`, SPLIT_INDEX(`url`, '/', 4) AS `dir2`, SPLIT_INDEX(`url`, '/', 5) AS `dir3` FROM bid;

@@ -1,0 +1,8 @@
+-- @input values
+CREATE TABLE lake.t.answer (
+  `id` BIGINT, `mi` TIMESTAMP_LTZ(3), `d` TIMESTAMP_LTZ(3), `tm` TIMESTAMP(3)
+) WITH ('bucket' = '-1');
+INSERT INTO lake.t.answer
+SELECT `id`, CEIL(TO_TIMESTAMP_LTZ(`at`, 3) TO MINUTE) AS `mi`, CEIL(TO_TIMESTAMP_LTZ(`at`, 3) TO DAY) AS `d`, CEIL(CAST(TO_TIMESTAMP_LTZ(`at`, 3) AS TIMESTAMP(3)) TO MONTH) AS `tm`
+FROM vals
+WHERE `id` <> 4;

@@ -1,0 +1,8 @@
+-- @input values
+CREATE TABLE lake.t.answer (
+  `id` BIGINT, `d` TIMESTAMP_LTZ(3), `s` TIMESTAMP_LTZ(3), `mo` TIMESTAMP(3), `mixed` TIMESTAMP(3), `next` DATE
+) WITH ('bucket' = '-1');
+INSERT INTO lake.t.answer
+SELECT `id`, TO_TIMESTAMP_LTZ(`at`, 3) + INTERVAL '1' DAY AS `d`, TO_TIMESTAMP_LTZ(`at`, 3) - INTERVAL '5' SECOND AS `s`, CAST(TO_TIMESTAMP_LTZ(`at`, 3) AS TIMESTAMP(3)) + INTERVAL '1' MONTH AS `mo`, CAST(TO_TIMESTAMP_LTZ(`at`, 3) AS TIMESTAMP(3)) + INTERVAL '1 02:03:04.5' DAY TO SECOND AS `mixed`, CAST(TO_TIMESTAMP_LTZ(`at`, 3) AS DATE) + INTERVAL '1' DAY AS `next`
+FROM vals
+WHERE `id` <> 4;

@@ -1,0 +1,3 @@
+-- The bars and alert rules that pipeline/upbit.sql grows by: open and close by (trade_timestamp, sequential_id), cascade, HOP rules into a topic.
+-- @whole tests/parity/upbit_bars.sql
+-- @input upbit_trades

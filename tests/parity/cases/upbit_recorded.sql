@@ -1,0 +1,3 @@
+-- pipeline/upbit.sql itself, on what the exchange really sent.
+-- @whole pipeline/upbit.sql
+-- @input recorded_frames

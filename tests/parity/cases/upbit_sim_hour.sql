@@ -1,0 +1,5 @@
+-- pipeline/upbit.sql itself, on an hour of the simulated exchange.
+-- @whole pipeline/upbit.sql
+-- @input sim_hour
+-- @zones UTC
+-- @slow

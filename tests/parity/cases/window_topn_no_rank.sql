@@ -1,0 +1,6 @@
+-- @input keyed
+CREATE TABLE lake.t.answer (
+  `id` BIGINT, `k` STRING, `i` INT, `window_start` TIMESTAMP(3)
+) WITH ('bucket' = '-1');
+INSERT INTO lake.t.answer
+SELECT `id`, `k`, `i`, `window_start` FROM (SELECT `id`, `k`, `i`, `window_start`, `window_end`, ROW_NUMBER() OVER (PARTITION BY `window_start`, `window_end`, `k` ORDER BY `p` DESC, `id`) AS `rank` FROM TABLE(TUMBLE(TABLE ticks, DESCRIPTOR(`ts`), INTERVAL '1' MINUTE))) AS r WHERE `rank` = 1;

@@ -1,0 +1,129 @@
+"""Inputs that are made and not written down: each function gives one input's records, the same ones every time."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+from harness import Stage
+from kafka_batches import read_partition
+from upbit_frames import Event, read_frame
+
+START_MS = 1_773_014_100_000  # 2026-03-08T23:55:00Z: five minutes before Upbit's next trading day
+PRICES = {"KRW-BTC": "91361000", "KRW-ETH": "3100000", "KRW-XRP": "812.5", "KRW-BTT": "0.0006", "BTC-DOGE": "0.00000123", "KRW-DOGE": "231.4"}
+
+
+def upbit_trades(count: int = 6_000, seed: int = 11, per_second: float = 5.0, disorder_ms: int = 4_000) -> Iterator[dict]:
+    """Trades in three partitions by market, none late: up to `disorder_ms` behind the newest. Several share a millisecond, ids are unique and in
+    no order, volumes reach billions of units, and the price sometimes jumps by 5 % within a minute."""
+    dice = random.Random(seed)
+    prices = {market: float(text) for market, text in PRICES.items()}
+    digits = {market: len(text.partition(".")[2]) for market, text in PRICES.items()}
+    markets = list(PRICES)
+    now = START_MS
+    for number in range(count):
+        now += dice.choice([0, 0, 1]) * round(dice.expovariate(per_second / 3_000))
+        market = dice.choices(markets, [6, 4, 3, 2, 1, 2])[0]
+        jump = dice.choice([-0.05, 0.05]) if dice.random() < 0.004 else dice.uniform(-0.001, 0.001)
+        prices[market] *= 1 + jump
+        price = f"{prices[market]:.{digits[market]}f}"
+        at = now - (dice.randrange(disorder_ms) if dice.random() < 0.3 else 0)
+        volume = dice.choice([0.0005, 0.1, 3.0, 40.0]) * dice.random() * (2e9 if market == "KRW-BTT" else 1)
+        fields = {
+            "type": "trade", "code": market, "trade_price": price, "trade_volume": f"{volume:.8f}", "ask_bid": dice.choice(["BID", "ASK"]),
+            "trade_timestamp": at, "timestamp": at + 40, "sequential_id": at * 10_000 + number * 7_919 % 10_000, "stream_type": "REALTIME",
+        }  # fmt: skip
+        value = ", ".join(f'"{k}": {v}' if k in ("trade_price", "trade_volume") else f'"{k}": {json.dumps(v)}' for k, v in fields.items())
+        yield {"topic": "upbit-trade", "partition": markets.index(market) % 3, "key": market, "timestamp_ms": at + 60, "value": f"{{{value}}}"}
+
+
+def keyed(count: int = 80, seed: int = 3) -> Iterator[dict]:
+    """Ticks of four keys (one of them NULL) in time order, several in one millisecond, a NULL in any column now and then."""
+    dice = random.Random(seed)
+    now = START_MS
+    for number in range(count):
+        now += dice.choice([0, 0, 400, 900, 5_000, 21_000])
+        maybe = lambda value: "null" if dice.random() < 0.12 else json.dumps(value, ensure_ascii=False)
+        fields = {
+            "id": str(number), "k": dice.choice(['"a"', '"a"', '"b"', '"c"', "null"]), "t": maybe(dice.randrange(-9, 9)), "s": maybe(dice.randrange(-900, 900)),
+            "i": maybe(dice.randrange(-50, 50)), "l": maybe(dice.randrange(10**12)), "r": maybe(dice.randrange(-40, 40) / 8),
+            "f": maybe(dice.uniform(-5, 5)), "p": maybe(dice.randrange(10**9) / 10_000), "n": maybe(dice.randrange(-500, 500) / 100),
+            "c": maybe(dice.choice(["x", "y", "한", "z z", ""])), "b": maybe(dice.random() < 0.5), "at": str(now),
+        }  # fmt: skip
+        value = "{" + ", ".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
+        yield {"topic": "events", "partition": 0, "key": None, "timestamp_ms": now, "value": value}
+
+
+def nexmark(count: int = 3_000, seed: int = 42) -> Iterator[dict]:
+    """Events in the proportions and the shape of the Nexmark benchmark (1 person : 3 auctions : 46 bids of 50), one topic, in time order."""
+    dice = random.Random(seed)
+    now, people, auctions = 1_700_000_000_000, 0, 0
+    channels = ["Google", "Facebook", "Baidu", "Apple", "channel-17", "channel-4"]
+    word = lambda size: "".join(dice.choice("abcdefghij klm") for _ in range(size)).strip()
+    for number in range(count):
+        now += dice.choice([0, 10, 10, 100, 700])
+        turn = number % 50
+        if turn == 0:
+            person = {"id": 1000 + people, "name": word(9), "emailAddress": f"{word(4)}@{word(4)}.com", "creditCard": "1234 5678", "city": dice.choice(["Phoenix", "Boise", "Kent"]), "state": dice.choice(["AZ", "ID", "OR", "CA"])}
+            event, people = {"event_type": 0, "person": person}, people + 1
+        elif turn <= 3:
+            auction = {"id": 1000 + auctions, "itemName": word(6), "description": word(12), "initialBid": dice.randrange(1, 9_999), "reserve": dice.randrange(1, 20_000), "expires": now + dice.randrange(9_000), "seller": 1000 + dice.randrange(people), "category": 10 + dice.randrange(5)}
+            event, auctions = {"event_type": 1, "auction": auction}, auctions + 1
+        else:
+            channel = dice.choice(channels)
+            url = f"https://www.nexmark.com/{word(5).replace(' ', '_')}/{word(5).replace(' ', '_')}/item.htm?query=1" + ("&channel_id=" + str(dice.randrange(9_999)) if dice.random() < 0.6 else "")
+            bid = {"auction": 1000 + dice.randrange(max(1, auctions)), "bidder": 1000 + dice.randrange(people), "price": dice.randrange(1, 100_000_000), "channel": channel, "url": url, "extra": word(8)}
+            event = {"event_type": 2, "bid": bid}
+        for part in ("person", "auction", "bid"):
+            if part in event:
+                event[part]["dateTime"] = now
+        yield {"topic": "nexmark", "partition": 0, "key": None, "timestamp_ms": now, "value": json.dumps(event)}
+
+
+def recorded_frames() -> Iterator[dict]:
+    """Every recorded frame of the exchange that is an event, as the collector puts it into its topic: DEFAULT names, numbers as on the wire."""
+    topics = {"ticker": "upbit-ticker", "trade": "upbit-trade", "orderbook": "upbit-orderbook"}
+    number = 0
+    for path in sorted((Path(__file__).parent.parent / "fixtures" / "recorded").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            for event in read_frame(line):
+                if isinstance(event, Event) and event.kind in topics:
+                    number += 1
+                    partition = sum(event.market.encode()) % 3
+                    yield {"topic": topics[event.kind], "partition": partition, "key": event.market, "timestamp_ms": START_MS + number, "value": as_json(event.fields)}
+
+
+def as_json(value: object) -> str:
+    """JSON with every Decimal as its own digits."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{as_json(field)}" for key, field in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(as_json, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
+def sim_hour(seconds: int = 60, rate: int = 4_000, seed: int = 5) -> Iterator[dict]:
+    """An hour of `hoga sim`: what the collector put into its topics in a minute, with every time stretched sixtyfold. Not the same every time."""
+    stretch = 3_600 // seconds
+    with tempfile.TemporaryDirectory(prefix="hoga-sim-hour-") as folder:
+        stage = Stage(Path(folder))
+        try:
+            sim = stage.sim("--markets", "30", "--rate", str(rate), "--seed", str(seed), "--duration", f"{seconds}s").wait_ready()
+            up = stage.up("--source", "upbit", "--markets", "KRW", env=sim.env).wait_ready()
+            sim.wait(seconds + 60)
+            up.stop()
+            first_ms: int | None = None
+            for topic in ("upbit-ticker", "upbit-trade", "upbit-orderbook"):
+                for partition, directory in enumerate(sorted(up.log_dir.glob(f"{topic}-[0-9]"))):
+                    for record in read_partition(directory):
+                        first_ms = first_ms or record.timestamp_ms
+                        later = lambda at, zero=first_ms: zero + (at - zero) * stretch
+                        value = re.sub(r'("(?:trade_)?timestamp":)(\d+)', lambda m: m[1] + str(later(int(m[2]))), record.value.decode())
+                        yield {"topic": topic, "partition": partition, "key": record.key.decode(), "timestamp_ms": later(record.timestamp_ms), "value": value}
+        finally:
+            stage.close()
