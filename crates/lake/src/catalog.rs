@@ -86,6 +86,7 @@ impl Lake {
         let (keys, partition_keys) = (&spec.primary_keys, &spec.partition_keys);
         check_writable(&name, creation.fields(), keys, partition_keys, creation.options())?;
         self.ensure_database(&spec.database).await?;
+        drop_torn_creation(&self.options.warehouse.join(format!("{}.db", spec.database)).join(&spec.table))?;
         let identifier = Identifier::new(&spec.database, &spec.table);
         self.catalog
             .create_table(&identifier, creation, true)
@@ -156,6 +157,26 @@ impl Lake {
         let location = table.location();
         PathBuf::from(location.strip_prefix("file:").unwrap_or(location))
     }
+}
+
+/// A process that was killed while it created a table leaves a schema file that ends early, and nobody can open the table.
+/// Nothing can have been committed to it: its empty folder is removed, and the table is created again.
+fn drop_torn_creation(directory: &Path) -> Result<()> {
+    let schemas = directory.join("schema");
+    let first = schemas.join("schema-0");
+    let text = match std::fs::read(&first) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(LakeError::io("read the schema", &first)(error)),
+    };
+    if text.trim_ascii_end().ends_with(b"}") || directory.join("snapshot").exists() {
+        return Ok(());
+    }
+    tracing::warn!(table = %directory.display(), "the table was only half created; creating it again");
+    std::fs::remove_file(&first).map_err(LakeError::io("remove the torn schema", &first))?;
+    // fails if anything else is in them, and then nothing is lost
+    std::fs::remove_dir(&schemas).map_err(LakeError::io("remove the schema folder", &schemas))?;
+    std::fs::remove_dir(directory).map_err(LakeError::io("remove the table folder", directory))
 }
 
 /// `LATEST` names the newest snapshot and is written after it. A power cut can keep the one and lose the other, and the

@@ -213,3 +213,28 @@ fn a_warehouse_has_one_committer() {
     let relative = crate::Lake::open(LakeOptions { warehouse: "lake".into(), commit_user: "hoga".into() });
     assert!(relative.unwrap_err().to_string().contains("is not an absolute path"));
 }
+
+#[tokio::test]
+async fn a_table_that_was_half_created_is_created_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("upbit.db").join("trade");
+    std::fs::create_dir_all(table.join("schema")).unwrap();
+    std::fs::write(table.join("schema").join("schema-0"), b"").unwrap();
+    let lake = open(folder.path());
+    let live = trade_table(&lake).await;
+    live.append(batch(&rows(0..3))).unwrap();
+    checkpoint(&live, 1).await;
+    assert_eq!(all(&live.view()).await, in_order(rows(0..3)));
+}
+
+#[tokio::test]
+async fn a_torn_schema_beside_data_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("upbit.db").join("trade");
+    std::fs::create_dir_all(table.join("schema")).unwrap();
+    std::fs::create_dir_all(table.join("snapshot")).unwrap();
+    std::fs::write(table.join("schema").join("schema-0"), b"{\"id\":").unwrap();
+    let lake = open(folder.path());
+    assert!(lake.ensure_table(&spec("trade", trade_schema()), sorted()).await.is_err());
+    assert!(table.join("schema").join("schema-0").exists());
+}
