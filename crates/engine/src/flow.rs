@@ -37,7 +37,7 @@ pub use status::NodeStatus;
 
 pub(crate) use snapshot::Snapshot;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Offsets};
 use crate::error::EngineError;
 use crate::graph::{Changes, Graph, Node, NodeId, NodeKind, Sink, WindowShape, WindowSource};
 use crate::stats::NodeStats;
@@ -64,13 +64,21 @@ pub struct FlowOptions {
     pub fetch_bytes: usize,
     /// What all nodes together may keep; a source whose rows would need more stands still.
     pub state_bytes_max: usize,
+    /// Where topics end that are not complete yet, for bounded sources; others end where they do at the start.
+    pub input_ends: BTreeMap<String, Offsets>,
     /// False: a write that fails breaks the flow at once instead of waiting for a better time. For tests.
     pub waits_for_log: bool,
 }
 
 impl Default for FlowOptions {
     fn default() -> FlowOptions {
-        FlowOptions { parallelism: 2, fetch_bytes: 1 << 20, state_bytes_max: 256 << 20, waits_for_log: true }
+        FlowOptions {
+            parallelism: 2,
+            fetch_bytes: 1 << 20,
+            state_bytes_max: 256 << 20,
+            input_ends: BTreeMap::new(),
+            waits_for_log: true,
+        }
     }
 }
 

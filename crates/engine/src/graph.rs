@@ -33,6 +33,15 @@ impl Graph {
         });
         topics.collect::<std::collections::BTreeSet<_>>().into_iter()
     }
+
+    /// Every source ends, also where the file says that its topic has no end.
+    pub fn bound_sources(&mut self) {
+        for node in &mut self.nodes {
+            if let NodeKind::Source(source) = &mut node.kind {
+                source.is_bounded = true;
+            }
+        }
+    }
 }
 
 #[derive(Debug)]

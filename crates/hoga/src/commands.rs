@@ -1,8 +1,8 @@
 //! The commands beside `hoga up`, one file each.
 
 pub mod check;
-pub mod run;
 pub mod explain;
+pub mod run;
 pub mod sim;
 pub mod sql;
 pub mod status;

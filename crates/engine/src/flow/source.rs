@@ -117,7 +117,9 @@ impl SourceRuntime {
         }
         let ends: Offsets = available.iter().map(|(partition, found)| (*partition, found.end)).collect();
         let saved = saved.filter(|saved| saved.topic == source.topic);
-        let bounds = saved.and_then(|saved| saved.bounds.clone()).or_else(|| Some(ends.clone()));
+        let mut found = ends.clone();
+        found.extend(options.input_ends.get(&source.topic).cloned().unwrap_or_default());
+        let bounds = saved.and_then(|saved| saved.bounds.clone()).or(Some(found)).filter(|_| source.is_bounded);
         let partitions: Vec<u32> = resume.offsets.keys().copied().collect();
         let mut progress = Combined::new(partitions.len().max(1));
         progress.restore(saved.and_then(|saved| saved.watermark).unwrap_or(WATERMARK_MIN));
@@ -132,7 +134,9 @@ impl SourceRuntime {
             let own = partitions.iter().enumerate().filter(|(_, partition)| **partition as usize % workers == worker);
             let own = own.map(|(index, partition)| {
                 let offset = resume.offsets.get(partition).copied().unwrap_or(0);
-                let is_empty = available.get(partition).is_none_or(|found| found.end <= offset);
+                let is_awaited =
+                    bounds.as_ref().is_some_and(|bounds| bounds.get(partition).is_some_and(|end| *end > offset));
+                let is_empty = !is_awaited && available.get(partition).is_none_or(|found| found.end <= offset);
                 // nothing to wait for: it is idle from the start
                 let active_ms = if is_empty { i64::MIN } else { clock.now_ms() };
                 Partition { partition: *partition, index, offset, active_ms }
@@ -150,7 +154,7 @@ impl SourceRuntime {
             partitions,
             stats: SourceStats::default(),
             replay_end: ends,
-            bounds: bounds.filter(|_| source.is_bounded),
+            bounds,
             idle_timeout_ms,
         })
     }

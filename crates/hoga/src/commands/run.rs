@@ -10,8 +10,8 @@ use crate::commands::check;
 use crate::config::parse_duration;
 use crate::failure::Failure;
 use crate::up::topology::COMMIT_USER;
-use hoga_engine::plan::PipelinePlan;
-use hoga_engine::{Engine, EngineOptions};
+use hoga_engine::graph::Graph;
+use hoga_engine::{Engine, EngineOptions, FlowOptions};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{DiskLog, DiskOptions, Log, Retention, TopicSpec};
 use hoga_model::market::DEAD_LETTER_TOPIC;
@@ -51,24 +51,26 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     crate::up::topology::stop_on_signals(&cancel)?;
-    let mut plan = check::plan(Some(&args.pipeline)).await?;
-    // the input ends with the file, whatever is in the topics when the jobs start
-    plan.jobs.iter_mut().for_each(|job| job.is_bounded = false);
+    let mut graph = check::plan(Some(&args.pipeline))?.graph;
+    graph.bound_sources();
     let input = records::read(&args.input)?;
     let (data, warehouse) = folders(args)?;
-    let log = open_log(&data, &plan, &input)?;
+    let log = open_log(&data, &graph, &input)?;
     let lake = Lake::open(LakeOptions { warehouse, commit_user: COMMIT_USER.to_owned() })
         .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
         checkpoint_folder: data.join("checkpoints"),
         checkpoint_interval,
         live_tail_bytes_max: LIVE_TAIL_BYTES,
+        resets_changed_queries: false,
+        // the input ends with the file, whatever is in the topics when the engine starts
+        flow: FlowOptions { input_ends: input.ends(), ..FlowOptions::default() },
     };
     if args.rate.is_none() {
         feed(&log, &input, None, &cancel).await?;
     }
     let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(plan.jobs, as_log, &lake, Arc::new(SystemClock), options).await;
+    let opened = Engine::open(graph, as_log, &lake, Arc::new(SystemClock), options).await;
     let engine = Arc::new(opened.map_err(|error| Failure::of(&error))?.0);
     let running = tokio::spawn({
         let (engine, cancel) = (engine.clone(), cancel.clone());
@@ -77,7 +79,6 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
     if args.rate.is_some() {
         feed(&log, &input, args.rate, &cancel).await?;
     }
-    engine.end_input().map_err(|error| Failure::of(&error))?;
     match running.await {
         Ok(result) => result.map_err(|error| Failure::of(&error))?,
         Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
@@ -101,11 +102,11 @@ fn folders(args: &RunArgs) -> Result<(PathBuf, PathBuf), Failure> {
     Ok((data, warehouse))
 }
 
-/// The log with every topic that the input or a job names. Recorded records may be old: they are kept.
-fn open_log(data: &Path, plan: &PipelinePlan, input: &Input) -> Result<Arc<DiskLog>, Failure> {
+/// The log with every topic that the input or the pipeline names. Recorded records may be old: they are kept.
+fn open_log(data: &Path, graph: &Graph, input: &Input) -> Result<Arc<DiskLog>, Failure> {
     let (log, _) = DiskLog::open(DiskOptions::new(data.join("log"))).map_err(|error| Failure::of(&error))?;
     let mut topics = input.partitions();
-    let named = plan.jobs.iter().map(|job| job.topic.as_str()).chain([DEAD_LETTER_TOPIC]);
+    let named = graph.topics().chain([DEAD_LETTER_TOPIC]);
     let present: Vec<String> = log.topics().into_iter().map(|topic| topic.name).collect();
     for name in named.filter(|name| !present.iter().any(|topic| topic == name)) {
         topics.entry(name.to_owned()).or_insert(1);
@@ -139,9 +140,7 @@ async fn feed(log: &DiskLog, input: &Input, rate: Option<f64>, cancel: &Cancella
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
 fn report(engine: &Engine) {
-    for job in &engine.jobs {
-        let stats = &job.stats;
-        let (read, rows, letters) = (stats.records_in.get(), stats.rows_out.get(), stats.dead_letters.get());
-        println!("{}: {read} records, {rows} rows, {letters} dead letters", job.plan.name);
+    for (index, sink) in engine.flow.sinks.iter().enumerate() {
+        println!("{}: {} rows, {} dead letters", sink.name, sink.rows(), engine.flow.dead_letters_of(index));
     }
 }

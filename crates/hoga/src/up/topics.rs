@@ -1,6 +1,7 @@
 //! The log as the page's topic view sees it: topics and how fast they grow, messages, who reads them.
 
-use hoga_engine::{Engine, Job};
+use hoga_engine::Engine;
+use hoga_engine::flow::PartitionStatus;
 use hoga_log::wire::{Broker, GroupOverview};
 use hoga_log::{DiskLog, Log, LogError, TopicInfo};
 use hoga_model::time::Clock;
@@ -68,17 +69,19 @@ impl LogTopics {
         Some(GroupOffset { topic: topic.to_owned(), partition, committed_offset, end_offset })
     }
 
-    /// A job of the pipeline reads like a consumer group of one: its offsets are in the checkpoints.
-    fn job_group(&self, job: &Job) -> Group {
-        let offset = |(partition, committed)| self.offset(&job.plan.topic, partition, committed);
-        Group {
-            name: job.plan.name.clone(),
+    /// A source of the pipeline reads like a consumer group of one: its offsets are in the checkpoints.
+    fn source_group(&self, index: usize) -> Option<Group> {
+        let status = self.engine.flow.source_status(index).ok()?;
+        let offset = |found: &PartitionStatus| self.offset(&status.topic, found.partition, found.offset);
+        let error = self.engine.flow.sources[index].stats.error();
+        Some(Group {
             kind: GroupKind::Job,
-            state: job.stats.error().unwrap_or_else(|| "Running".to_owned()),
+            state: error.unwrap_or_else(|| "Running".to_owned()),
             protocol: None,
             members: Vec::new(),
-            offsets: job.offsets().into_iter().filter_map(offset).collect(),
-        }
+            offsets: status.partitions.iter().filter_map(offset).collect(),
+            name: status.name,
+        })
     }
 
     fn consumer_group(&self, group: GroupOverview) -> Group {
@@ -113,7 +116,7 @@ impl TopicBrowser for LogTopics {
 
     fn groups(&self) -> Result<Vec<Group>, BrowseError> {
         let consumers = self.broker.iter().flat_map(|broker| broker.group_overviews());
-        let jobs = self.engine.jobs.iter().map(|job| self.job_group(job));
+        let jobs = (0..self.engine.flow.sources.len()).filter_map(|index| self.source_group(index));
         Ok(jobs.chain(consumers.map(|group| self.consumer_group(group))).collect())
     }
 

@@ -73,6 +73,15 @@ impl Input {
         partitions
     }
 
+    /// Where each partition ends when all of them are in the log.
+    pub fn ends(&self) -> BTreeMap<String, BTreeMap<u32, i64>> {
+        let mut ends = BTreeMap::<String, BTreeMap<u32, i64>>::new();
+        for placed in &self.0 {
+            *ends.entry(placed.topic.clone()).or_default().entry(placed.partition).or_default() += 1;
+        }
+        ends
+    }
+
     /// The records that the log does not have: each partition is filled from its front, so its end says how many it has.
     pub fn missing_in(&self, log: &dyn Log) -> Result<Vec<&Placed>, Failure> {
         let mut present: BTreeMap<(&str, u32), i64> = BTreeMap::new();
@@ -125,6 +134,7 @@ mod tests {
         assert_eq!(input.0[0].record.key.as_deref(), Some(&b"k"[..]));
         assert_eq!((input.0[0].record.timestamp_ms, input.0[1].partition), (5, 2));
         assert_eq!(input.partitions(), BTreeMap::from([("a".into(), 3), ("b".into(), 1)]));
+        assert_eq!(input.ends()["a"], BTreeMap::from([(0, 2), (2, 1)]));
     }
 
     #[test]
