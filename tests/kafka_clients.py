@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import subprocess
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEER = ROOT / "scripts" / "peers" / "kafka"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 TIMEOUT_S = 60
+TOPIC_TOOL = "org.apache.kafka.tools.TopicCommand"
 
 
 def broker(stage: Stage, *args: str, name: str = "up", **options) -> Up:
@@ -102,7 +102,3 @@ def metric(up: Up, name: str) -> float:
     text = requests.get(f"{up.url}/metrics", timeout=5).text
     lines = [line for line in text.splitlines() if line.startswith((name + " ", name + "{"))]
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
-
-def has_java() -> bool:
-    return all(any(os.access(Path(folder) / command, os.X_OK) for folder in os.environ["PATH"].split(":")) for command in ("java", "mvn"))

@@ -9,12 +9,10 @@ from collections import Counter
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, OffsetSpec, ResourceType
-
 from harness import wait_for
 from kafka_batches import read_partition
-from kafka_clients import CODECS, admin, broker, consume, create_topic, java, kcat, metric, produce, values_of
+from kafka_clients import CODECS, TOPIC_TOOL, admin, broker, consume, create_topic, java, kcat, metric, produce, values_of
 
-TOPIC_TOOL = "org.apache.kafka.tools.TopicCommand"
 GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 

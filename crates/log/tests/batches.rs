@@ -13,7 +13,7 @@ use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Offsets, Retent
 const T: &str = "t";
 
 fn open(dir: &Path) -> DiskLog {
-    let options = DiskOptions { segment_bytes: 20_000, ..DiskOptions::new(dir) };
+    let options = DiskOptions { segment_bytes: 8_000, ..DiskOptions::new(dir) };
     let (log, _) = DiskLog::open(options).unwrap();
     let keep = Retention { max_age_ms: None, max_bytes: None };
     log.create_topic(&TopicSpec { retention: keep, ..TopicSpec::new(T, 1) }).unwrap();
