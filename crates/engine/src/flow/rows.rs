@@ -4,6 +4,7 @@ use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions, UInt32A
 use arrow::compute::{filter_record_batch, take_arrays};
 use arrow::error::ArrowError;
 pub(crate) use hoga_lake::RowKind;
+use std::ops::Range;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
@@ -45,6 +46,15 @@ impl Rows {
         let origins = self.origins.as_ref();
         let origins = origins.map(|origins| (0..origins.len()).filter(kept).map(|row| origins[row]).collect());
         Ok(Rows { batch: filter_record_batch(&self.batch, keep)?, kinds, origins })
+    }
+
+    /// Neighbours. Halves of an update must not be parted.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Rows {
+        Rows {
+            batch: self.batch.slice(rows.start, rows.len()),
+            kinds: self.kinds.as_ref().map(|kinds| kinds[rows.clone()].to_vec()),
+            origins: self.origins.as_ref().map(|origins| origins[rows].to_vec()),
+        }
     }
 
     /// These rows, each as often as it is named; origins and kinds go with them.

@@ -21,10 +21,10 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     TimestampMillisecondArray,
 };
-use arrow::compute::max;
 use hoga_log::{Log, StoredRecord};
 use hoga_model::time::Clock;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 pub struct SourceRuntime {
@@ -329,20 +329,21 @@ impl Flow {
     ) -> Result<(), EngineError> {
         self.write_letters(source.node, letters)?;
         let NodeKind::Source(spec) = &self.nodes[source.node].node.kind else { return Ok(()) };
-        let watermark = match spec.watermark {
-            Some(watermark) => {
-                let latest = max(milliseconds(rows.batch.column(watermark.column))?);
-                latest.map(|latest| latest.saturating_sub(watermark.delay_ms).saturating_sub(1))
-            }
-            None => None,
+        let Some(watermark) = spec.watermark else {
+            self.forward(step, source.node, rows)?;
+            own.offset = next;
+            own.active_ms = step.now_ms;
+            return self.wake(source, own.index, step);
         };
-        self.forward(step, source.node, rows)?;
+        let before = lock(&source.progress).watermark(own.index);
+        let times = milliseconds(rows.batch.column(watermark.column))?.clone();
+        for piece in pieces(times.values(), before, watermark.delay_ms) {
+            self.forward(step, source.node, rows.slice(piece.rows))?;
+            self.raise(source, own.index, piece.watermark, step)?;
+        }
         own.offset = next;
         own.active_ms = step.now_ms;
-        match watermark {
-            Some(watermark) => self.raise(source, own.index, watermark, step),
-            None => self.wake(source, own.index, step),
-        }
+        Ok(())
     }
 
     /// A partition without records: it may be idle, or a bounded one at its end.
@@ -397,6 +398,29 @@ impl Flow {
     }
 }
 
+/// Rows that go through the flow together, and the partition's watermark after them.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    rows: Range<usize>,
+    watermark: i64,
+}
+
+/// Cuts a batch in front of every row that the watermark of the rows before it has passed: whether it is late is then
+/// decided as if rows came one by one, wherever batches begin. Rows in order make one piece.
+fn pieces(times: &[i64], before: i64, delay_ms: i64) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let (mut start, mut told, mut watermark) = (0, before, before);
+    for (row, time) in times.iter().enumerate() {
+        if *time <= watermark && watermark > told {
+            pieces.push(Piece { rows: start..row, watermark });
+            (start, told) = (row, watermark);
+        }
+        watermark = watermark.max(time.saturating_sub(delay_ms).saturating_sub(1));
+    }
+    pieces.push(Piece { rows: start..times.len(), watermark });
+    pieces
+}
+
 /// Which rowtimes can be used; None if all can.
 fn good_times(times: &ArrayRef) -> Result<Option<BooleanArray>, EngineError> {
     let times = milliseconds(times)?;
@@ -430,4 +454,22 @@ fn raw_batch(
     });
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(&source.raw_schema), columns.collect(), &options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_where_a_row_may_be_late() {
+        let cut = |times: &[i64], before| {
+            let found = pieces(times, before, 5);
+            found.into_iter().map(|piece| (piece.rows.start, piece.rows.end, piece.watermark)).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(&[10, 12, 11, 20], WATERMARK_MIN), [(0, 4, 14)], "out of order within the delay");
+        assert_eq!(cut(&[10, 20, 14, 13, 30], WATERMARK_MIN), [(0, 2, 14), (2, 5, 24)]);
+        assert_eq!(cut(&[3, 4], 14), [(0, 2, 14)], "the watermark before the batch is known to all");
+        assert_eq!(cut(&[30, 3, 60, 3], 14), [(0, 1, 24), (1, 3, 54), (3, 4, 54)]);
+        assert_eq!(cut(&[], 7), [(0, 0, 7)]);
+    }
 }
