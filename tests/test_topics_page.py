@@ -202,3 +202,30 @@ def test_a_lost_server_is_said_and_found_again(stage: Stage, browser):
     first = wait_for(lambda: rows(browser), "messages again", 40)[0]
     wait_for(lambda: rows(browser) and rows(browser)[0] != first, "newer messages again", 30)
     wait_for(lambda: "cannot be reached" not in text(browser, "#topic-list-note"), "no word about it any more", 15)
+
+
+def test_a_kafka_consumer_is_shown_with_its_lag(stage: Stage, browser, screenshots):
+    from confluent_kafka import Consumer
+
+    sim = stage.sim("--markets", "10", "--rate", "200").wait_ready()
+    up = stage.up("--source", "upbit", "--markets", "KRW", env=sim.env).wait_ready()
+    wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] > 50, "some trades")
+    settings = {"bootstrap.servers": up.kafka, "group.id": "analysts", "client.id": "notebook", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    consumer = Consumer(settings)
+    consumer.subscribe(["upbit-trade"])
+    wait_for(lambda: consumer.consume(20, 0.5), "messages for the consumer", 30)
+    consumer.commit(asynchronous=False)
+    browser.get(f"{up.url}/#topics/upbit-trade")
+    wait_for(lambda: "analysts" in text(browser, "#group-list"), "the group in the list", 15)
+    assert "No Kafka consumer" not in text(browser, "#topics")
+    choose(browser, "analysts")
+    member, *lags = wait_for(lambda: [row for row in rows(browser, "#group-pane tbody tr") if row], "the group", 10)
+    assert member[1] == "notebook" and member[3] == "upbit-trade-0, upbit-trade-1, upbit-trade-2"
+    behind = sum(int(row[4].replace(",", "")) for row in lags)
+    assert lags and behind > 0 and {row[0] for row in lags} == {"upbit-trade"}
+    assert all(int(row[3].replace(",", "")) - int(row[2].replace(",", "")) == int(row[4].replace(",", "")) for row in lags)
+    browser.save_screenshot(str(screenshots / "topics-8-consumer.png"))
+    consumer.close()
+    wait_for(lambda: "empty" in text(browser, "#topic-facts"), "the group without members, still with its offsets", 30)
+    assert rows(browser, "#group-pane tbody tr")
+    assert not console_errors(browser)

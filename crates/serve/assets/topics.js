@@ -135,7 +135,7 @@ export class TopicsView {
       name: group.name,
       second: `${t(group.kind === "job" ? "groupJob" : "groupConsumer")} · ${stateText(group)}`,
       figure: `${t("lag")} ${count(group.lag)}`,
-      below: group.kind === "job" ? "" : `${group.members.length} ${t("membersOf")}`,
+      below: group.kind === "job" ? "" : `${group.members.length} ${t(group.members.length === 1 ? "member" : "membersOf")}`,
       isBad: group.lag > LAG_HIGH || (group.kind === "job" && group.state !== "Running"),
     }));
     this.listNote.hidden = this.#topics.length > 0 && !this.#failure;
