@@ -12,6 +12,8 @@ mod error;
 mod faults;
 mod flusher;
 mod index;
+#[cfg(feature = "cluster")]
+pub mod kafka;
 mod log;
 mod memory;
 mod partition;
@@ -25,6 +27,8 @@ pub use batch::Compression;
 pub use disk::{DiskLog, DiskOptions};
 pub use error::LogError;
 pub use faults::Faults;
+#[cfg(feature = "cluster")]
+pub use kafka::{KafkaLog, KafkaOptions};
 pub use log::{Appended, DamagedRange, Fetched, Header, Log, Offsets, Record, StoredRecord};
 pub use memory::MemoryLog;
 pub use partition::Retired;
