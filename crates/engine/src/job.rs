@@ -115,10 +115,10 @@ impl Job {
 
     fn step_partition(&self, progress: &mut Progress, partition: u32) -> Result<usize, EngineError> {
         let from = progress.offsets.get(&partition).copied().unwrap_or(0);
-        if self.log.offsets(&self.plan.topic, partition)?.end <= from {
+        let fetched = self.log.fetch(&self.plan.topic, partition, from, FETCH_BYTES)?;
+        if fetched.next_offset == from {
             return Ok(0);
         }
-        let fetched = self.log.fetch(&self.plan.topic, partition, from, FETCH_BYTES)?;
         if let Some(damaged) = &fetched.damaged {
             let lost = damaged.last_offset - damaged.first_offset + 1;
             self.stats.damaged.add(lost.unsigned_abs());

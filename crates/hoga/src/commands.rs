@@ -1,6 +1,7 @@
 //! The commands beside `hoga up`, one file each.
 
 pub mod check;
+pub mod collect;
 pub mod sim;
 pub mod sql;
 pub mod status;

@@ -5,6 +5,11 @@
 #![allow(unreachable_pub, reason = "nothing is outside of a binary")]
 
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(not(feature = "cluster"))]
+#[path = "cluster_absent.rs"]
+mod cluster;
 mod collector;
 mod commands;
 mod config;
@@ -37,6 +42,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sql(args) => commands::sql::run(args),
         Command::Check(args) => commands::check::run(&args),
         Command::Status(args) => commands::status::run(&args),
+        Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),
     }
 }

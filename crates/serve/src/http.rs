@@ -36,6 +36,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use datafusion::error::DataFusionError;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -104,6 +105,28 @@ impl RunningHttp {
 
 /// Starts the listener. On return connections are accepted; `/healthz` answers 503 until `state.ready` is true.
 pub async fn serve(config: HttpConfig, state: HttpState, cancel: CancellationToken) -> Result<RunningHttp, ServeError> {
+    listen(config, state, router, cancel).await
+}
+
+/// Only `/healthz`, `/metrics` and `/api/status`: for a process that has no tables to show.
+pub async fn serve_health(
+    config: HttpConfig,
+    health: HealthSource,
+    ready: watch::Receiver<bool>,
+    cancel: CancellationToken,
+) -> Result<RunningHttp, ServeError> {
+    let no_tables = || Err(DataFusionError::Plan("this process has no tables".to_owned()));
+    let sessions: SessionFactory = Arc::new(no_tables);
+    let state = HttpState { sessions, board: Arc::default(), health, ready, feeds: Vec::new() };
+    listen(config, state, health_router, cancel).await
+}
+
+async fn listen(
+    config: HttpConfig,
+    state: HttpState,
+    router: fn(Arc<Shared>) -> Router,
+    cancel: CancellationToken,
+) -> Result<RunningHttp, ServeError> {
     check(&config)?;
     let failed = |source| ServeError::bind(config.listen, "--http", source);
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
@@ -184,7 +207,20 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/stream", get(stream::stream))
         .route("/api/sql", post(query::sql))
         .layer(from_fn_with_state(shared.clone(), access::require_token));
-    open.merge(guarded)
+    protect(open.merge(guarded), shared)
+}
+
+fn health_router(shared: Arc<Shared>) -> Router {
+    let open = Router::new().route("/healthz", get(routes::healthz));
+    let guarded = Router::new()
+        .route("/metrics", get(routes::metrics))
+        .route("/api/status", get(routes::status))
+        .layer(from_fn_with_state(shared.clone(), access::require_token));
+    protect(open.merge(guarded), shared)
+}
+
+fn protect(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .fallback(routes::not_found)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(shared.clone(), access::require_own_host))

@@ -1,12 +1,15 @@
 //! Which rooms there are and how they are connected. The only place that knows all of them, and the only one that decides
 //! what stops the process.
 
-use crate::collector::{Collector, CollectorStats, PARTITIONS, TradeIndex, TradeSaver};
+use crate::cluster::{Cluster, Relay, RelayParts};
+use crate::collector::{Collector, CollectorStats, TradeSaver, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
-use crate::up::collect::{self, Addresses};
+use crate::up::PARTITIONS;
+use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
-use crate::up::health::HealthReport;
+use crate::up::health::{HealthReport, ReportParts};
+use crate::up::log_place;
 use hoga_engine::{Engine, EngineOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, Retention, TopicSpec};
@@ -18,6 +21,7 @@ use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
 use hoga_upbit::sim::{self, SimConfig};
+use hoga_upbit::standby::TradeIndex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +41,26 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Everything that is open before the first event comes.
 struct Rooms {
-    log: Arc<DiskLog>,
+    log: Arc<dyn Log>,
+    /// Where the log is: the data folder, or a cluster.
+    place: Place,
     engine: Arc<Engine>,
     queries: Arc<QueryService>,
     clock: Arc<dyn Clock>,
+}
+
+enum Place {
+    Disk(Arc<DiskLog>),
+    Cluster(Cluster),
+}
+
+impl Place {
+    fn disk(&self) -> Option<&Arc<DiskLog>> {
+        match self {
+            Place::Disk(disk) => Some(disk),
+            Place::Cluster(_) => None,
+        }
+    }
 }
 
 pub async fn run(config: UpConfig) -> Result<(), Failure> {
@@ -48,11 +68,17 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     stop_on_signals(&cancel)?;
     let rooms = open_rooms(&config).await?;
     let stats = Arc::new(CollectorStats::default());
-    let trades = load_trades(&config.data, rooms.log.clone()).await?;
-    let mut collector = Collector::new(rooms.log.clone(), trades, stats.clone());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
-    let report =
-        HealthReport::new(exchange.clone(), stats, rooms.engine.clone(), rooms.log.clone(), rooms.clock.clone());
+    let (mut sink, relay) = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+    let report = HealthReport::new(ReportParts {
+        exchange: exchange.clone(),
+        collector: stats,
+        engine: rooms.engine.clone(),
+        log: rooms.log.clone(),
+        disk: rooms.place.disk().cloned(),
+        election: relay.as_ref().map(Relay::health),
+        clock: rooms.clock.clone(),
+    });
     let board = Arc::new(SharedBoard::default());
     let (ready, serving) = start_listeners(&config, &rooms, &report, board.clone(), &cancel).await?;
     // jobs go on until the collector is done: they are stopped after it
@@ -61,7 +87,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         let (engine, cancel) = (rooms.engine.clone(), engine_cancel.clone());
         async move { engine.run(cancel).await }
     });
-    let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), report.clone(), cancel.clone()));
+    let background =
+        tokio::spawn(background(rooms.place.disk().cloned(), rooms.clock.clone(), report.clone(), cancel.clone()));
     let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
@@ -71,15 +98,18 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         let _ = ready.send(true);
     }
 
-    let mut saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
-    let collecting = collect::run(&config, &addresses, &mut collector, &exchange, &mut saver, on_markets, &cancel);
+    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
         // a replay has ended: its rows stay to be asked for
         cancel.cancelled().await;
     }
     cancel.cancel();
+    let relayed = match relay {
+        Some(relay) => relay.finish().await,
+        None => Ok(()),
+    };
     engine_cancel.cancel();
     let engine_result = engine.await;
     if let Err(error) = background.await {
@@ -88,6 +118,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     serving.stopped().await;
     let synced = rooms.log.sync();
     collected?;
+    relayed?;
     match engine_result {
         Ok(result) => result.map_err(|error| Failure::of(&error))?,
         Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
@@ -95,6 +126,30 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     synced.map_err(|error| Failure::of(&error))?;
     tracing::info!("stopped: everything received is in the log, and its rows are in the lake");
     Ok(())
+}
+
+/// Where a session's frames go: into this process's own log, or to the thread that writes into a cluster.
+async fn start_collector(
+    config: &UpConfig,
+    rooms: &Rooms,
+    stats: &Arc<CollectorStats>,
+    exchange: &Arc<Exchange>,
+    cancel: &CancellationToken,
+) -> Result<(Box<dyn Sink>, Option<Relay>), Failure> {
+    match &rooms.place {
+        Place::Disk(disk) => {
+            let trades = load_trades(&config.data, disk.clone()).await?;
+            let collector = Collector::new(rooms.log.clone(), trades, stats.clone());
+            let saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
+            Ok((Box::new(Intake { collector, exchange: exchange.clone(), saver }), None))
+        }
+        Place::Cluster(cluster) => {
+            let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
+            let relay = Relay::start(cluster, parts)?;
+            let is_recording = matches!(config.source, Source::Replay(_));
+            Ok((relay.sink(exchange.clone(), is_recording), Some(relay)))
+        }
+    }
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
@@ -107,10 +162,27 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
             config.data.display()
         ))
     })?;
-    let log = open_log(config, &clock)?;
-    for job in &plan.jobs {
-        create_topic(config, &log, &job.topic, PARTITIONS)?;
-    }
+    let place = match &config.brokers {
+        Some(_) => Place::Cluster(Cluster::open(config).await?),
+        None => Place::Disk(open_log(config, &clock)?),
+    };
+    let cluster_id = match &place {
+        Place::Disk(_) => None,
+        Place::Cluster(cluster) => Some(cluster.id().await?),
+    };
+    log_place::claim(&config.data, cluster_id.as_deref())?;
+    let log: Arc<dyn Log> = match &place {
+        Place::Disk(disk) => {
+            for job in &plan.jobs {
+                create_topic(config, disk, &job.topic, PARTITIONS)?;
+            }
+            disk.clone()
+        }
+        Place::Cluster(cluster) => {
+            check_topics(&cluster.as_log(), plan.jobs.iter().map(|job| job.topic.clone()).collect()).await?;
+            cluster.as_log()
+        }
+    };
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
         .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
@@ -118,8 +190,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
         checkpoint_interval: config.checkpoint_interval,
         live_tail_bytes_max: config.live_tail_bytes as u64,
     };
-    let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(plan.jobs, as_log, &lake, clock.clone(), options).await;
+    let opened = Engine::open(plan.jobs, log.clone(), &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {
@@ -130,7 +201,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     let tables = engine.jobs.iter().map(|job| job.table.clone()).collect();
     let queries = QueryService::new(tables, &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock })
+    Ok(Rooms { log, place, engine: Arc::new(engine), queries: Arc::new(queries), clock })
 }
 
 fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {
@@ -145,6 +216,16 @@ fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, F
     }
     create_topic(config, &log, DEAD_LETTER_TOPIC, 1)?;
     Ok(log)
+}
+
+/// The topics that jobs read: in a cluster, those that are not hoga's own are somebody else's to create.
+async fn check_topics(log: &Arc<dyn Log>, topics: Vec<String>) -> Result<(), Failure> {
+    let log = log.clone();
+    let checked =
+        tokio::task::spawn_blocking(move || topics.iter().try_for_each(|topic| log.offsets(topic, 0).map(|_| ())));
+    let checked =
+        checked.await.map_err(|error| Failure::external(format!("looking up topics ended badly: {error}")))?;
+    checked.map_err(|error| Failure::of(&error))
 }
 
 fn create_topic(config: &UpConfig, log: &DiskLog, name: &str, partitions: u32) -> Result<(), Failure> {
@@ -170,7 +251,7 @@ fn tell_recovery(recovery: &Recovery) {
 /// Reading the trade topic is disk work: off the async workers.
 async fn load_trades(data: &Path, log: Arc<DiskLog>) -> Result<TradeIndex, Failure> {
     let path = trade_index_path(data);
-    let loaded = tokio::task::spawn_blocking(move || TradeIndex::load(&path, &*log)).await;
+    let loaded = tokio::task::spawn_blocking(move || trade_index::load(&path, &*log)).await;
     loaded
         .map_err(|error| Failure::external(format!("reading the trade topic ended badly: {error}")))?
         .map_err(|error| Failure::of(&error))
@@ -223,13 +304,11 @@ impl Serving {
     fn announce(&self, config: &UpConfig) {
         println!("page      http://{}", self.http.local_addr);
         println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr().ip(), self.postgres.local_addr().port());
-        let note = match config.source {
-            Source::Upbit => "",
-            Source::Sim => "   SIMULATED: not the exchange",
-            Source::Replay(_) => "   RECORDED: not the exchange",
-        };
-        println!("source    {}{note}", config.source);
+        println!("source    {}{}", config.source, source_note(&config.source));
         println!("data      {}", config.data.display());
+        if let Some(brokers) = &config.brokers {
+            println!("cluster   {brokers}");
+        }
         if config.kafka_asked {
             println!(
                 "kafka     nothing listens on {} yet: the Kafka protocol comes with a later version",
@@ -244,8 +323,17 @@ impl Serving {
     }
 }
 
+/// What people must not overlook.
+pub fn source_note(source: &Source) -> &'static str {
+    match source {
+        Source::Upbit => "",
+        Source::Sim => "   SIMULATED: not the exchange",
+        Source::Replay(_) => "   RECORDED: not the exchange",
+    }
+}
+
 /// The simulated exchange inside the process, if it was chosen by name.
-async fn start_simulator(
+pub async fn start_simulator(
     config: &UpConfig,
     clock: &Arc<dyn Clock>,
     cancel: &CancellationToken,
@@ -260,7 +348,12 @@ async fn start_simulator(
 }
 
 /// Retention, and the samples that rates are computed from.
-async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, report: Arc<HealthReport>, cancel: CancellationToken) {
+async fn background(
+    disk: Option<Arc<DiskLog>>,
+    clock: Arc<dyn Clock>,
+    report: Arc<HealthReport>,
+    cancel: CancellationToken,
+) {
     let mut retention = tokio::time::interval(RETENTION_INTERVAL);
     let mut sample = tokio::time::interval(SAMPLE_INTERVAL);
     loop {
@@ -268,7 +361,7 @@ async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, report: Arc<Health
             () = cancel.cancelled() => return,
             _ = sample.tick() => report.sample(),
             _ = retention.tick() => {
-                let (log, now_ms) = (log.clone(), clock.now_ms());
+                let (Some(log), now_ms) = (disk.clone(), clock.now_ms()) else { continue };
                 match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),
