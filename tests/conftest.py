@@ -6,6 +6,10 @@ import pytest
 from harness import Stage, find_binary
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "cluster: needs real Kafka brokers (minutes, 2 GB); leave out with -m 'not cluster'")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
