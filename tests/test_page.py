@@ -5,6 +5,7 @@ import time
 from harness import Stage, free_port, wait_for
 from selenium.webdriver.common.by import By
 
+
 def console_errors(browser) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
@@ -22,7 +23,7 @@ def test_page_moves_and_speaks_two_languages(stage: Stage, browser, screenshots)
     up = stage.up("--source", "sim", "--sim-markets", "80").wait_ready()
     browser.get(up.url)
     wait_for(lambda: "KRW" in text(browser, "#quotes") or "KRW" in text(browser, "#list"), "the list of markets", 15)
-    assert text(browser, "#source").startswith("SIMULATED")
+    wait_for(lambda: text(browser, "#source").startswith("SIMULATED"), "the source, which comes with the first status", 10)
     for selector in ("#list", "#price", "#ladder", "#tape"):
         wait_for_movement(browser, selector)
     canvas = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "#canvas canvas"), "the chart", 10)[0]

@@ -45,7 +45,7 @@ def test_topics_are_listed_and_messages_move_and_filter(stage: Stage, browser, s
     press(browser, "[data-place=topics]")
     wait_for(lambda: "upbit-trade" in text(browser, "#topic-list"), "the topics", 15)
     assert {"upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-dead-letter"} <= set(text(browser, "#topic-list").split("\n"))
-    assert "upbit.trade" in text(browser, "#group-list"), "a job is a reader of its topic"
+    assert "source upbit-trade" in text(browser, "#group-list"), "the pipeline is a reader of its topics"
     choose(browser, "upbit-trade")
     assert "7d" in text(browser, "#topic-facts"), "its retention"
 
@@ -153,7 +153,7 @@ def test_searches_and_dead_letters(stage: Stage, browser, screenshots):
         collected = next(letter for letter in letters if "candle.1m" in letter)
         assert "the collector, before it reached a topic" in collected and "the exchange, as it was received" in collected
         from_job = next(letter for letter in letters if "trade_price" in letter)
-        assert "job upbit-trade -> upbit.trade" in from_job and "upbit-trade · partition" in from_job
+        assert "source upbit-trade" in from_job and "upbit-trade · partition" in from_job
         browser.execute_script("document.querySelector('.pane.messages .scroll').scrollTop = 0")
         browser.save_screenshot(str(screenshots / "topics-5-dead-letters.png"))
         press(browser, "button[data-language=ko]")

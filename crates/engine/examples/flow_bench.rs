@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-type BoxError = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const PARTITIONS: u32 = 3;
 const MARKETS: u64 = 200;
@@ -45,7 +45,7 @@ fn main() -> Result<(), BoxError> {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
-async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), BoxError> {
     let (text, record): (String, fn(u64) -> String) = match kind.as_str() {
         "ticker" => (ticker_pipeline(), ticker),
         _ => (TRADE.to_owned(), trade),
@@ -68,7 +68,7 @@ async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), Box<d
     let folder = tempfile::tempdir()?;
     let lake = Lake::open(LakeOptions { warehouse: folder.path().join("warehouse"), commit_user: "bench".into() })?;
     let pipeline = hoga_sql::parse_pipeline("bench.sql", &text, &|_| None).map_err(|mistakes| mistakes.to_string())?;
-    let plan = hoga_engine::plan::plan_graph(&pipeline).map_err(|mistakes| mistakes.to_string())?;
+    let plan = hoga_engine::plan::plan_pipeline(&pipeline).map_err(|mistakes| mistakes.to_string())?;
     let options = EngineOptions {
         checkpoint_folder: folder.path().join("checkpoints"),
         checkpoint_interval: Duration::from_secs(10),

@@ -43,7 +43,7 @@ fn every_result_once_whatever_crashes() {
                 Err(reason) => {
                     let text = reason.downcast_ref::<String>().map_or("", String::as_str);
                     panic!(
-                        "seed {seed} fails; run it alone with: HOGA_SEED={seed} cargo test --release -p hoga-engine every_result_once\n{text}"
+                        "seed {seed} fails; run it alone with: HOGA_SEED={seed} cargo test --release --workspace every_result_once\n{text}"
                     );
                 }
             }

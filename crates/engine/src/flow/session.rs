@@ -77,9 +77,9 @@ impl SessionStage {
     fn place(&mut self, key: u32, time: i64, joined: &mut Vec<(u32, u32)>) -> Result<u32, Span> {
         let mut span = Span { start: time, end: time + self.gap_ms };
         let held = self.sessions.entry(key).or_default();
-        // touching is not overlapping: a row exactly a gap later starts a session
-        let overlaps = |session: &&Session| session.span.start < span.end && span.start < session.span.end;
-        for session in held.iter().filter(overlaps).copied().collect::<Vec<_>>() {
+        // touching is joining: a row exactly a gap later is of the same session, as in Flink
+        let joins = |session: &&Session| session.span.start <= span.end && span.start <= session.span.end;
+        for session in held.iter().filter(joins).copied().collect::<Vec<_>>() {
             span = Span { start: span.start.min(session.span.start), end: span.end.max(session.span.end) };
         }
         if self.is_over(span.end, self.closed) {

@@ -43,6 +43,9 @@ enum Assigner {
     },
 }
 
+/// A slice and the rows of a batch that are in it; None if all of them are.
+type SliceRows = (Span, Option<Vec<u32>>);
+
 impl WindowLayout {
     /// None for SESSION windows.
     pub(crate) fn new(
@@ -89,7 +92,7 @@ impl WindowLayout {
     }
 
     /// The rows of each slice; None if all rows are in one.
-    fn assign(&self, batch: &RecordBatch, now_ms: i64) -> Result<Vec<(Span, Option<Vec<u32>>)>, ArrowError> {
+    fn assign(&self, batch: &RecordBatch, now_ms: i64) -> Result<Vec<SliceRows>, ArrowError> {
         match self.assigner {
             Assigner::Rowtime { column, slicing } => {
                 let local = self.clock.local_all(milliseconds(batch.column(column))?.values());
@@ -161,7 +164,7 @@ pub(crate) fn milliseconds(column: &ArrayRef) -> Result<&TimestampMillisecondArr
 fn group_spans<T: Copy + Eq + std::hash::Hash>(
     spans: impl Iterator<Item = T>,
     span: impl Fn(T) -> Span,
-) -> Vec<(Span, Option<Vec<u32>>)> {
+) -> Vec<SliceRows> {
     let mut index_of: HashMap<T, usize> = HashMap::new();
     let mut found: Vec<(T, Vec<u32>)> = Vec::new();
     let mut last: Option<(T, usize)> = None;

@@ -165,11 +165,17 @@ impl Pattern {
 
     /// True if a text can be read with it.
     pub(crate) fn is_readable(&self) -> bool {
-        self.0.iter().all(|piece| match piece {
-            Piece::Text(_) | Piece::Fraction(3) | Piece::Number(Part::Year, 4) => true,
-            Piece::Number(Part::Month | Part::Day | Part::Hour | Part::Minute | Part::Second, 2) => true,
-            _ => false,
-        })
+        let is_plain = |piece: &Piece| {
+            use Part::{Day, Hour, Minute, Month, Second, Year};
+            matches!(
+                piece,
+                Piece::Text(_)
+                    | Piece::Fraction(3)
+                    | Piece::Number(Year, 4)
+                    | Piece::Number(Month | Day | Hour | Minute | Second, 2)
+            )
+        };
+        self.0.iter().all(is_plain)
     }
 }
 

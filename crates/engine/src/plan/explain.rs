@@ -286,7 +286,7 @@ fn sink_lines(node: &Node, sink: &Sink) -> Vec<String> {
 /// `5s`, `1m`, `1d`: in the largest unit that it is a whole number of.
 fn duration(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match UNITS.iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+    match UNITS.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),
     }
