@@ -6,7 +6,9 @@ State: a folder with the brokers' data, removed by pytest. Not here: what should
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from harness import free_port, slack, wait_for
+from harness import slack, wait_for
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "peers" / "kafka"
 HEAP = "-Xms512m -Xmx512m"
@@ -31,19 +33,23 @@ class Message(NamedTuple):
 
 
 def free_port_range(spread: int = 3) -> int:
-    """A port that is free with the next ones, and those of the controllers a hundred above."""
+    """A port that is free with the next ones, and those of the controllers a hundred above. Below the ports that the system gives to
+    outgoing connections: one of those is easily taken before a broker has started."""
     for _ in range(100):
-        port = free_port()
-        if port + 100 + spread < 65536 and all(_is_free(port + i) and _is_free(port + 100 + i) for i in range(spread)):
+        port = random.randrange(20_000, 32_000)
+        if all(_is_free(port + i) and _is_free(port + 100 + i) for i in range(spread)):
             return port
     raise AssertionError("no free range of ports")
 
 
 def _is_free(port: int) -> bool:
-    import socket
-
     with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) != 0
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class KafkaCluster:

@@ -1,6 +1,6 @@
 """`hoga collect` and `hoga up --brokers` against real Kafka brokers: whoever dies in the middle, what the exchange made is in the topics, each once.
 
-Three KRaft brokers with 512 MB each. HOGA_TEST_CLUSTER_SECONDS sets how long the exchange of the longest test makes events (default 60).
+Three KRaft brokers with 512 MB each. HOGA_TEST_CLUSTER_SECONDS sets how long the exchange of the longest test makes events (default 40).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from upbit_frames import Event, read_frame, row
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
-SECONDS = int(os.environ.get("HOGA_TEST_CLUSTER_SECONDS", "60"))
+SECONDS = int(os.environ.get("HOGA_TEST_CLUSTER_SECONDS", "40"))
 TAKE_OVER_MAX_S = 10  # what hoga promises
 STATE_TOPIC = "upbit-collector"
 
