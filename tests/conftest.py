@@ -12,6 +12,10 @@ from selenium import webdriver
 CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "cluster: needs real Kafka brokers (minutes, 2 GB); leave out with -m 'not cluster'")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

@@ -12,6 +12,7 @@ use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, SchemaRef};
 use hoga_lake::TableSpec;
 use hoga_sql::JsonFormat;
+use std::collections::BTreeSet;
 
 /// The index of a node in [`Graph::nodes`].
 pub type NodeId = usize;
@@ -27,12 +28,23 @@ pub struct Graph {
 impl Graph {
     /// Every topic that it reads or writes, once.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
-        let topics = self.nodes.iter().filter_map(|node| match &node.kind {
+        self.source_topics().chain(self.sink_topics()).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// By statement, so a topic may come twice.
+    pub fn source_topics(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
             NodeKind::Source(source) => Some(source.topic.as_str()),
+            _ => None,
+        })
+    }
+
+    /// By statement, so a topic may come twice.
+    pub fn sink_topics(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
             NodeKind::Sink(Sink::Topic { topic, .. }) => Some(topic.as_str()),
             _ => None,
-        });
-        topics.collect::<std::collections::BTreeSet<_>>().into_iter()
+        })
     }
 
     /// Every source ends, also where the file says that its topic has no end.

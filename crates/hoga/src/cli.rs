@@ -19,6 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the pipeline: exchange → log → SQL jobs → lake, with live SQL and a page
     Up(Box<UpArgs>),
+    /// Collect alone, into a Kafka cluster; run two, and one takes over when the other dies
+    Collect(Box<CollectArgs>),
     /// Ask SQL, of a running hoga or of a data folder
     Sql(SqlArgs),
     /// Check pipeline files: every mistake with file:line:column
@@ -51,7 +53,7 @@ pub struct UpArgs {
     /// Web page, /healthz, /metrics [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
-    /// Kafka protocol, or off [default: 127.0.0.1:9092]
+    /// Kafka protocol on the log in DATA, or off [default: 127.0.0.1:9092]
     #[arg(long, value_name = "ADDR")]
     pub kafka: Option<String>,
     /// Kafka: who may connect, user:password a line; needed on an address that other machines reach
@@ -72,6 +74,11 @@ pub struct UpArgs {
     /// Kafka: clients at once; more are closed as they come [default: 1000]
     #[arg(long, value_name = "N")]
     pub kafka_max_connections: Option<String>,
+    /// A Kafka cluster instead of the log in DATA: HOST:PORT,… of some of its brokers
+    #[arg(long, value_name = "BROKERS")]
+    pub brokers: Option<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// PostgreSQL protocol [default: 127.0.0.1:5433]
     #[arg(long, value_name = "ADDR")]
     pub postgres: Option<String>,
@@ -135,6 +142,95 @@ pub struct UpArgs {
     /// What to print: error, warn, info, debug, or a filter such as hoga_upbit=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
+}
+
+/// How to talk to the brokers of `--brokers`.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ClusterArgs {
+    /// --brokers: TLS to them: on or off [default: off]
+    #[arg(long, value_name = "ON")]
+    pub kafka_tls: Option<String>,
+    /// --brokers: certificates (PEM) of the authority that theirs are from [default: the operating system's]
+    #[arg(long, value_name = "FILE")]
+    pub kafka_ca: Option<String>,
+    /// --brokers: how to log in: plain, scram-sha-256 or scram-sha-512 [default: no login]
+    #[arg(long, value_name = "MECHANISM")]
+    pub kafka_sasl: Option<String>,
+    /// --brokers: who logs in
+    #[arg(long, value_name = "NAME")]
+    pub kafka_username: Option<String>,
+    /// --brokers: the password. Better set as HOGA_KAFKA_PASSWORD
+    #[arg(long, value_name = "PASSWORD")]
+    pub kafka_password: Option<String>,
+}
+
+#[derive(Default, Args)]
+#[command(after_help = CONFIG_HELP)]
+pub struct CollectArgs {
+    /// The Kafka cluster: HOST:PORT,… of some of its brokers
+    #[arg(long, value_name = "BROKERS")]
+    pub brokers: Option<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where events come from: upbit, sim (a simulated exchange inside), or replay:FILE.jsonl (recorded frames) [default: upbit]
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// Markets to collect: codes with commas, a quote currency (KRW), or all [default: KRW]
+    #[arg(long, value_name = "MARKETS")]
+    pub markets: Option<String>,
+    /// /healthz and /metrics [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<String>,
+    /// Token that /metrics asks for; needed on an address that other machines reach. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN")]
+    pub http_token: Option<String>,
+    /// Of topics that are made: records older than this are deleted [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub log_retention: Option<String>,
+    /// Of topics that are made: the oldest records beyond this size are deleted [default: 10GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub log_retention_bytes: Option<String>,
+    /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
+    #[arg(long, value_name = "URL")]
+    pub upbit_ws_url: Option<String>,
+    /// Upbit's REST [default: https://api.upbit.com]
+    #[arg(long, value_name = "URL")]
+    pub upbit_rest_url: Option<String>,
+    /// --source sim: number of markets [default: 50]
+    #[arg(long, value_name = "N")]
+    pub sim_markets: Option<String>,
+    /// --source sim: events a second [default: 500]
+    #[arg(long, value_name = "N")]
+    pub sim_rate: Option<String>,
+    /// --source sim: seed of its random walk [default: 1]
+    #[arg(long, value_name = "N")]
+    pub sim_seed: Option<String>,
+    /// What to print: error, warn, info, debug, or a filter such as librdkafka=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+impl From<CollectArgs> for UpArgs {
+    /// The two commands share their options; `collect` has fewer.
+    fn from(args: CollectArgs) -> UpArgs {
+        UpArgs {
+            brokers: args.brokers,
+            cluster: args.cluster,
+            source: args.source,
+            markets: args.markets,
+            http: args.http,
+            http_token: args.http_token,
+            log_retention: args.log_retention,
+            log_retention_bytes: args.log_retention_bytes,
+            upbit_ws_url: args.upbit_ws_url,
+            upbit_rest_url: args.upbit_rest_url,
+            sim_markets: args.sim_markets,
+            sim_rate: args.sim_rate,
+            sim_seed: args.sim_seed,
+            log_level: args.log_level,
+            ..UpArgs::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,10 +6,11 @@
 //! A frame is durable when the flush after it returned. If the process dies before, the frame is lost like one that was
 //! on the wire: the exchange's own ids show it, and gap repair asks for it again.
 
-mod trade_index;
+pub mod trade_index;
 
-pub use trade_index::{TradeIndex, TradeSaver};
+pub use trade_index::TradeSaver;
 
+use crate::up::PARTITIONS;
 use bytes::Bytes;
 use hoga_engine::dead_letter::DeadLetter;
 use hoga_engine::stats::Counter;
@@ -17,11 +18,10 @@ use hoga_log::{Log, LogError, Record, partition_for_key};
 use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_upbit::frame::{Event, Message, read_frame};
+use hoga_upbit::standby::TradeIndex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Partitions of each stream's topic, as in the cluster.
-pub const PARTITIONS: u32 = 3;
 /// Frames are appended at the latest when this many records wait: one batch in the log then has a sensible size.
 const WAITING_RECORDS_MAX: usize = 512;
 /// What is held while the log cannot be written. Beyond it the session stops reading, and the exchange's frames wait in
@@ -47,6 +47,13 @@ pub struct StreamStats {
 }
 
 impl StreamStats {
+    /// One more event.
+    pub fn note(&self, bytes: u64, recv_ms: i64) {
+        self.received.add(1);
+        self.bytes.add(bytes);
+        self.last_ms.store(recv_ms, Ordering::Relaxed);
+    }
+
     /// When the newest event was received; None before the first.
     pub fn last_ms(&self) -> Option<i64> {
         Some(self.last_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
@@ -149,9 +156,7 @@ impl Collector {
 
     fn accept_event(&mut self, event: Event, recv_ms: i64) {
         let stats = &self.stats.streams[event.kind as usize];
-        stats.received.add(1);
-        stats.bytes.add(event.value.len() as u64);
-        stats.last_ms.store(recv_ms, Ordering::Relaxed);
+        stats.note(event.value.len() as u64, recv_ms);
         if let Some(id) = event.sequential_id
             && !self.trades.insert(&event.market, id)
         {

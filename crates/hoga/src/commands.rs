@@ -1,6 +1,7 @@
 //! The commands beside `hoga up`, one file each.
 
 pub mod check;
+pub mod collect;
 pub mod explain;
 pub mod run;
 pub mod sim;

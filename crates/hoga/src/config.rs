@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILE: &str = "hoga.toml";
+const SASL_MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -29,11 +30,13 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// The Kafka listener.
+/// The Kafka listener on the log in the data folder; with `brokers` there is none.
 #[derive(Clone)]
 pub struct KafkaConfig {
     /// `None`: it is switched off.
     pub listen: Option<SocketAddr>,
+    /// The user said where, and should hear if nothing listens there because of `brokers`.
+    pub is_asked: bool,
     pub users: Option<PathBuf>,
     /// Certificates and key.
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -54,6 +57,14 @@ pub struct UpConfig {
     /// Asked of everybody who opens the page, if set.
     pub http_token: Option<String>,
     pub kafka: KafkaConfig,
+    /// A Kafka cluster takes the place of the log in the data folder. The options below are how to talk to it.
+    pub brokers: Option<String>,
+    pub kafka_tls: bool,
+    pub kafka_ca: Option<PathBuf>,
+    /// One of SASL_MECHANISMS.
+    pub kafka_sasl: Option<String>,
+    pub kafka_username: Option<String>,
+    pub kafka_password: Option<String>,
     pub postgres: SocketAddr,
     /// Asked of every PostgreSQL client, if set.
     pub postgres_password: Option<String>,
@@ -111,7 +122,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 33] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 39] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -125,6 +136,12 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 33] {
         ("kafka-advertised", &args.kafka_advertised),
         ("kafka-auto-create", &args.kafka_auto_create),
         ("kafka-max-connections", &args.kafka_max_connections),
+        ("brokers", &args.brokers),
+        ("kafka-tls", &args.cluster.kafka_tls),
+        ("kafka-ca", &args.cluster.kafka_ca),
+        ("kafka-sasl", &args.cluster.kafka_sasl),
+        ("kafka-username", &args.cluster.kafka_username),
+        ("kafka-password", &args.cluster.kafka_password),
         ("postgres", &args.postgres),
         ("warehouse", &args.warehouse),
         ("checkpoint-interval", &args.checkpoint_interval),
@@ -154,7 +171,7 @@ impl Settings<'_> {
         let data = self.path("data", "hoga-data");
         let warehouse =
             self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
-        UpConfig {
+        let config = UpConfig {
             source: self.parse("source", "upbit", parse_source),
             pipeline: self.optional("pipeline").map(|(text, _)| PathBuf::from(text)),
             warehouse: absolute(&warehouse),
@@ -162,6 +179,20 @@ impl Settings<'_> {
             markets: self.parse("markets", "KRW", |text| Ok(text.to_owned())),
             http: self.parse("http", "127.0.0.1:8080", parse_address),
             kafka: self.kafka(),
+            brokers: self.parse("brokers", "", parse_brokers),
+            kafka_tls: self.parse("kafka-tls", "off", |text| match text {
+                "on" | "true" => Ok(true),
+                "off" | "false" => Ok(false),
+                _ => Err("write on or off".into()),
+            }),
+            kafka_ca: self.optional("kafka-ca").map(|(text, _)| PathBuf::from(text)),
+            kafka_sasl: self.parse("kafka-sasl", "", |text| match SASL_MECHANISMS.contains(&text) {
+                true => Ok(Some(text.to_owned())),
+                false if text.is_empty() => Ok(None),
+                false => Err(format!("write one of {}", SASL_MECHANISMS.join(", "))),
+            }),
+            kafka_username: self.optional("kafka-username").map(|(text, _)| text),
+            kafka_password: self.optional("kafka-password").map(|(text, _)| text),
             postgres: self.parse("postgres", "127.0.0.1:5433", parse_address),
             checkpoint_interval: self.parse("checkpoint-interval", "30s", at_least_100ms),
             live_tail_bytes: self.parse("live-tail-bytes", "48MiB", |text| Ok(parse_bytes(text)? as usize)),
@@ -193,6 +224,29 @@ impl Settings<'_> {
             log_level: self.parse("log-level", "info", |text| Ok(text.to_owned())),
             http_token: self.optional("http-token").map(|(text, _)| text),
             postgres_password: self.optional("postgres-password").map(|(text, _)| text),
+        };
+        self.check_login(&config);
+        config
+    }
+
+    /// The parts of a login belong together.
+    fn check_login(&mut self, config: &UpConfig) {
+        let parts = (&config.kafka_sasl, &config.kafka_username, &config.kafka_password);
+        let mistake = match parts {
+            (None, None, None) | (Some(_), Some(_), Some(_)) => None,
+            (None, _, _) => Some(format!("kafka-sasl is missing: write one of {}", SASL_MECHANISMS.join(", "))),
+            (Some(_), None, _) => {
+                Some("kafka-username is missing: kafka-sasl needs it (HOGA_KAFKA_USERNAME)".to_owned())
+            }
+            (Some(_), _, None) => {
+                Some("kafka-password is missing: kafka-sasl needs it (HOGA_KAFKA_PASSWORD)".to_owned())
+            }
+        };
+        self.mistakes.extend(mistake);
+        if let Some(file) = &config.kafka_ca
+            && !file.is_file()
+        {
+            self.mistakes.push(format!("kafka-ca: \"{}\" is not a file", file.display()));
         }
     }
 
@@ -238,8 +292,10 @@ impl Settings<'_> {
             self.mistakes.push("kafka-tls-cert and kafka-tls-key are needed together".to_owned());
         }
         let listen = |text: &str| if text == "off" { Ok(None) } else { parse_address(text).map(Some) };
+        let (is_asked, listen) = (self.optional("kafka").is_some(), self.parse("kafka", "127.0.0.1:9092", listen));
         KafkaConfig {
-            listen: self.parse("kafka", "127.0.0.1:9092", listen),
+            is_asked: is_asked && listen.is_some(),
+            listen,
             users,
             tls: certificates.zip(key),
             advertised: self.optional("kafka-advertised").and_then(|(text, origin)| {
@@ -276,6 +332,22 @@ fn parse_source(text: &str) -> Result<Source, String> {
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, as 127.0.0.1:8080".into())
+}
+
+/// None if nothing is said.
+fn parse_brokers(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let brokers: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_address = |broker: &&str| {
+        let parts = broker.rsplit_once(':');
+        parts.is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
+    };
+    match brokers.iter().all(is_address) {
+        true => Ok(Some(brokers.join(","))),
+        false => Err("write HOST:PORT, several with commas, as kafka-1:9092,kafka-2:9092".into()),
+    }
 }
 
 fn at_least_100ms(text: &str) -> Result<Duration, String> {

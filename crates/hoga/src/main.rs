@@ -5,6 +5,11 @@
 #![allow(unreachable_pub, reason = "nothing is outside of a binary")]
 
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(not(feature = "cluster"))]
+#[path = "cluster_absent.rs"]
+mod cluster;
 mod collector;
 mod commands;
 mod config;
@@ -39,6 +44,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Status(args) => commands::status::run(&args),
+        Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),
     }
 }

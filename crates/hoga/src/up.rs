@@ -1,11 +1,12 @@
 //! `hoga up`: the whole pipeline in one process.
 
-mod collect;
-mod exchange;
-mod health;
+pub mod collect;
+pub mod exchange;
+pub mod health;
 mod kafka;
-mod process;
-mod sampler;
+mod log_place;
+pub mod process;
+pub mod sampler;
 mod topics;
 pub mod topology;
 
@@ -14,18 +15,26 @@ use crate::config::UpConfig;
 use crate::failure::Failure;
 use tracing_subscriber::EnvFilter;
 
+/// Partitions of each stream's topic, here and in a cluster.
+pub const PARTITIONS: u32 = 3;
+
 /// Work of the network, of queries and of commits. Jobs have threads of their own.
 const WORKER_THREADS: usize = 2;
 
 pub fn run(args: Box<UpArgs>) -> Result<(), Failure> {
     let config = UpConfig::load(&args)?;
     start_tracing(&config.log_level)?;
+    in_runtime(topology::run(config))
+}
+
+/// Runs a command's future; what it left behind is not waited for.
+pub fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
-    let result = runtime.block_on(topology::run(config));
+    let result = runtime.block_on(command);
     // a query that still runs is not worth waiting for
     runtime.shutdown_background();
     result

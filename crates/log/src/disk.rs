@@ -143,7 +143,7 @@ impl DiskLog {
                 tracing::error!(%error, "the log could not be made durable");
             }
         });
-        let flusher = flusher.map_err(|source| LogError::Thread { source })?;
+        let flusher = flusher.map_err(|source| LogError::Thread { name: "flusher", source })?;
         Ok((DiskLog { shared, flusher, _lock: lock }, report))
     }
 

@@ -39,8 +39,15 @@ pub enum LogError {
     Poisoned { topic: String, partition: u32, file: PathBuf, reason: String },
     #[error("cannot {action} \"{}\": {source}{}", path.display(), hint(source))]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot start the log's flusher thread: {source}")]
-    Thread { source: io::Error },
+    /// `retry` is false when the call may have had its effect: look before it is made again.
+    #[error("cannot {doing}: {reason}{hint}")]
+    Cluster { doing: String, reason: String, hint: &'static str, fault: Fault, retry: bool },
+    #[error("another writer has taken over from {writer}: nothing more is written by this one")]
+    Fenced { writer: String },
+    #[error("a timestamp of {timestamp_ms} ms cannot be kept in Kafka: it must be later than 1970")]
+    Timestamp { timestamp_ms: i64 },
+    #[error("cannot start the log's {name} thread: {source}")]
+    Thread { name: &'static str, source: io::Error },
 }
 
 impl LogError {
@@ -64,15 +71,22 @@ impl Faulty for LogError {
             | LogError::OldProducerEpoch { .. }
             | LogError::Poisoned { .. }
             | LogError::Io { .. }
+            | LogError::Fenced { .. }
             | LogError::Thread { .. } => Fault::External,
-            LogError::UnknownPartition { .. } | LogError::EmptyAppend | LogError::BatchTooLarge { .. } => {
-                Fault::Internal
-            }
+            LogError::Cluster { fault, .. } => *fault,
+            LogError::Timestamp { .. }
+            | LogError::UnknownPartition { .. }
+            | LogError::EmptyAppend
+            | LogError::BatchTooLarge { .. } => Fault::Internal,
         }
     }
 
     fn retry(&self) -> bool {
-        matches!(self, LogError::Io { .. } | LogError::Thread { .. })
+        match self {
+            LogError::Io { .. } | LogError::Thread { .. } => true,
+            LogError::Cluster { retry, .. } => *retry,
+            _ => false,
+        }
     }
 }
 

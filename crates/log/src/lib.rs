@@ -13,6 +13,8 @@ mod error;
 mod faults;
 mod flusher;
 mod index;
+#[cfg(feature = "cluster")]
+pub mod kafka;
 mod log;
 mod memory;
 mod partition;
@@ -29,6 +31,8 @@ pub use batch::Compression;
 pub use disk::{DiskLog, DiskOptions};
 pub use error::LogError;
 pub use faults::Faults;
+#[cfg(feature = "cluster")]
+pub use kafka::{KafkaLog, KafkaOptions};
 pub use log::{Appended, DamagedRange, Fetched, FetchedBatches, Header, Log, Offsets, Record, StoredRecord};
 pub use memory::MemoryLog;
 pub use partition::Retired;

@@ -1,4 +1,4 @@
-//! What every log can do, and what its promises are: the trait that `disk` and `memory` implement.
+//! What every log can do, and what its promises are: the trait that `disk`, `memory` and `kafka` implement.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ pub struct StoredRecord {
     pub record: Record,
 }
 
-/// The offsets that one append was given, both inclusive, without a hole.
+/// The offsets that one append was given, both inclusive, without a hole. Between appends a cluster leaves holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     pub first_offset: i64,
@@ -116,7 +116,7 @@ pub trait Log: Send + Sync {
 
     /// Appends the records as one batch: consecutive offsets, all or none of them. On an error nothing was appended, and the same call can be
     /// made again if the error says `retry()`. (A log that makes every append durable first is the exception: when that fails, the batch may be
-    /// there, and the partition takes no more.)
+    /// there, and the partition takes no more. And a cluster: when it fails without `retry()`, the batch may be there.)
     fn append(&self, topic: &str, partition: u32, records: &[Record]) -> Result<Appended, LogError>;
 
     /// Reads from `from_offset` on and stops after the batch with which keys and values reach `max_bytes`: at least one batch, however large.

@@ -139,6 +139,7 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::conformance::run(&mut || Box::new(MemoryLog::default()));
+        use crate::conformance::{self, Bounds};
+        conformance::run(&mut || Box::new(MemoryLog::default()), &Bounds::NONE);
     }
 }

@@ -15,6 +15,8 @@ pub struct Health {
     pub uptime_ms: u64,
     pub source: SourceHealth,
     pub streams: Vec<StreamHealth>,
+    /// Of a collector that writes into a Kafka cluster; None otherwise.
+    pub collector: Option<CollectorHealth>,
     pub topics: Vec<TopicHealth>,
     pub jobs: Vec<JobHealth>,
     pub tables: Vec<TableHealth>,
@@ -92,6 +94,23 @@ pub struct StreamHealth {
     pub received_total: u64,
     pub rate_per_s: f64,
     pub last_event_age_ms: Option<u64>,
+}
+
+/// One of several collectors of a cluster, of which one leads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CollectorHealth {
+    /// It writes; the others listen.
+    pub leading: bool,
+    /// How often it began to lead.
+    pub takeovers_total: u64,
+    /// Events kept in memory in case the leader dies.
+    pub window_events: u64,
+    /// Events dropped from there early, for there was no room.
+    pub window_overflowed_total: u64,
+    /// Events that wait to be written.
+    pub waiting_events: u64,
+    /// Why it cannot write, if it leads and cannot.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -38,6 +38,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use datafusion::error::DataFusionError;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -47,7 +48,7 @@ use crate::board::SharedBoard;
 use crate::health::HealthSource;
 use crate::{Secret, ServeError, SessionFactory};
 
-use topics::{LIVE_STREAMS_MAX, SEARCHES_MAX, TopicBrowser};
+use topics::{LIVE_STREAMS_MAX, NoTopics, SEARCHES_MAX, TopicBrowser};
 
 pub use stream::{BOARD_INTERVAL, HEALTH_INTERVAL};
 
@@ -110,6 +111,29 @@ impl RunningHttp {
 
 /// Starts the listener. On return connections are accepted; `/healthz` answers 503 until `state.ready` is true.
 pub async fn serve(config: HttpConfig, state: HttpState, cancel: CancellationToken) -> Result<RunningHttp, ServeError> {
+    listen(config, state, router, cancel).await
+}
+
+/// Only `/healthz`, `/metrics` and `/api/status`: for a process that has no tables to show.
+pub async fn serve_health(
+    config: HttpConfig,
+    health: HealthSource,
+    ready: watch::Receiver<bool>,
+    cancel: CancellationToken,
+) -> Result<RunningHttp, ServeError> {
+    let no_tables = || Err(DataFusionError::Plan("this process has no tables".to_owned()));
+    let sessions: SessionFactory = Arc::new(no_tables);
+    let state =
+        HttpState { sessions, board: Arc::default(), health, ready, feeds: Vec::new(), topics: Arc::new(NoTopics) };
+    listen(config, state, health_router, cancel).await
+}
+
+async fn listen(
+    config: HttpConfig,
+    state: HttpState,
+    router: fn(Arc<Shared>) -> Router,
+    cancel: CancellationToken,
+) -> Result<RunningHttp, ServeError> {
     check(&config)?;
     let failed = |source| ServeError::bind(config.listen, "--http", source);
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
@@ -201,7 +225,20 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/groups", get(topics::groups))
         .route("/api/sql", post(query::sql))
         .layer(from_fn_with_state(shared.clone(), access::require_token));
-    open.merge(guarded)
+    protect(open.merge(guarded), shared)
+}
+
+fn health_router(shared: Arc<Shared>) -> Router {
+    let open = Router::new().route("/healthz", get(routes::healthz));
+    let guarded = Router::new()
+        .route("/metrics", get(routes::metrics))
+        .route("/api/status", get(routes::status))
+        .layer(from_fn_with_state(shared.clone(), access::require_token));
+    protect(open.merge(guarded), shared)
+}
+
+fn protect(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
         .fallback(routes::not_found)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(shared.clone(), access::require_own_host))

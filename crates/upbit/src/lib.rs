@@ -1,6 +1,6 @@
 //! The exchange: what Upbit's market data looks like on the wire, and how to keep receiving it.
 //!
-//! Pure: [`frame`], [`subscription`], [`backoff`], [`selection`]. At the edge: [`session`] (WebSocket), [`rest`]
+//! Pure: [`frame`], [`subscription`], [`backoff`], [`selection`], [`standby`]. At the edge: [`session`] (WebSocket), [`rest`]
 //! (the list of markets), [`replay`] (a recording instead of the exchange),
 //! [`sim`] (a simulated exchange of its own). Knows no topic, log or table.
 
@@ -12,6 +12,7 @@ pub mod rest;
 pub mod selection;
 pub mod session;
 pub mod sim;
+pub mod standby;
 pub mod subscription;
 
 pub use error::{BoxError, UpbitError};

@@ -251,13 +251,16 @@ impl Flow {
         now_ms: i64,
     ) -> Result<usize, EngineError> {
         let bound = source.bound(own.partition);
-        let end = self.log.offsets(&source.topic, own.partition)?.end.min(bound);
-        if end <= own.offset {
+        // not by the end that the log knows: a cluster's may be a second old, and a fetch finds what came since
+        let fetched = match own.offset < bound {
+            true => Some(self.log.fetch(&source.topic, own.partition, own.offset, self.options.fetch_bytes)?),
+            false => None,
+        };
+        let Some(mut fetched) = fetched.filter(|fetched| fetched.next_offset > own.offset) else {
             let unfinished = Unfinished::begin(self);
             unfinished.end(self.rest(source, own, bound, now_ms))?;
             return Ok(0);
-        }
-        let mut fetched = self.log.fetch(&source.topic, own.partition, own.offset, self.options.fetch_bytes)?;
+        };
         if let Some(damaged) = &fetched.damaged {
             let lost = damaged.last_offset - damaged.first_offset + 1;
             source.stats.damaged.add(lost.unsigned_abs());

@@ -62,7 +62,7 @@ fn a_restart_remembers_trades_with_the_file_and_without() {
     let log = log();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("trade-index.json");
-    let mut first = collector(&log, TradeIndex::load(&path, &*log).expect("an empty log"));
+    let mut first = collector(&log, trade_index::load(&path, &*log).expect("an empty log"));
     accept(&mut first, TRADE);
     TradeSaver::new(path.clone(), log.clone()).save(first.logged_trades().expect("nothing waits"));
     accept(&mut first, &TRADE.replace("17853950437790001", "17853950437790002"));
@@ -71,7 +71,7 @@ fn a_restart_remembers_trades_with_the_file_and_without() {
         if file.is_none() {
             std::fs::remove_file(&path).expect("the saver wrote it");
         }
-        let mut second = collector(&log, TradeIndex::load(&path, &*log).expect("a readable log"));
+        let mut second = collector(&log, trade_index::load(&path, &*log).expect("a readable log"));
         accept(&mut second, TRADE);
         accept(&mut second, &TRADE.replace("17853950437790001", "17853950437790002"));
         assert_eq!(records(&log, "upbit-trade", PARTITIONS).len(), 2, "with file: {}", file.is_some());

@@ -4,19 +4,18 @@
 //! It is a function of the trade topic. The file is only a shortcut: it saves reading the whole topic at start, and
 //! losing it costs that time and nothing else.
 
-use crate::collector::PARTITIONS;
+use crate::up::PARTITIONS;
 use hoga_log::{Log, LogError};
 use hoga_model::{Fault, Faulty, Market, StreamKind};
 use hoga_upbit::frame::{Message, read_frame};
+use hoga_upbit::standby::TradeIndex;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Ids kept for each market. Real duplicates are among the newest few; the most seen late was about a second.
-const IDS_PER_MARKET_MAX: usize = 1_024;
 const FETCH_BYTES: usize = 4 << 20;
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -37,18 +36,6 @@ impl Faulty for IndexError {
     }
 }
 
-#[derive(Debug, Default)]
-pub struct TradeIndex {
-    markets: HashMap<Market, Recent>,
-}
-
-#[derive(Debug, Default)]
-struct Recent {
-    ids: HashSet<u64>,
-    /// Oldest first.
-    order: VecDeque<u64>,
-}
-
 /// The file: the ids, and the offsets up to which they come from the topic.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
@@ -56,90 +43,61 @@ struct Saved {
     markets: BTreeMap<String, Vec<u64>>,
 }
 
-impl TradeIndex {
-    /// True if the trade is new.
-    pub fn insert(&mut self, market: &Market, id: u64) -> bool {
-        // most trades are of a known market: no copy of its name then
-        match self.markets.get_mut(market) {
-            Some(recent) => recent.insert(id),
-            None => self.markets.entry(market.clone()).or_default().insert(id),
-        }
-    }
-
-    /// The index as the log has it now: from the file, and the topic from there on.
-    pub fn load(path: &Path, log: &dyn Log) -> Result<TradeIndex, IndexError> {
-        let topic = StreamKind::Trade.topic();
-        let saved = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
-        let mut index = TradeIndex::default();
-        let mut from = BTreeMap::new();
-        if let Some(saved) = saved.filter(|saved| is_of_this_log(saved, log)) {
-            for (code, ids) in saved.markets {
-                if let Ok(market) = Market::parse(&code) {
-                    for id in ids {
-                        index.insert(&market, id);
-                    }
+/// The index as the log has it now: from the file, and the topic from there on.
+pub fn load(path: &Path, log: &dyn Log) -> Result<TradeIndex, IndexError> {
+    let topic = StreamKind::Trade.topic();
+    let saved = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Saved>(&text).ok());
+    let mut index = TradeIndex::default();
+    let mut from = BTreeMap::new();
+    if let Some(saved) = saved.filter(|saved| is_of_this_log(saved, log)) {
+        for (code, ids) in saved.markets {
+            if let Ok(market) = Market::parse(&code) {
+                for id in ids {
+                    index.insert(&market, id);
                 }
             }
-            from = saved.offsets;
         }
-        for partition in 0..PARTITIONS {
-            let offsets = log.offsets(topic, partition)?;
-            let mut at = from.get(&partition).copied().unwrap_or(offsets.start).max(offsets.start);
-            while at < offsets.end {
-                let fetched = log.fetch(topic, partition, at, FETCH_BYTES)?;
-                for stored in &fetched.records {
-                    index.insert_record(&stored.record.value);
-                }
-                at = fetched.next_offset;
+        from = saved.offsets;
+    }
+    for partition in 0..PARTITIONS {
+        let offsets = log.offsets(topic, partition)?;
+        let mut at = from.get(&partition).copied().unwrap_or(offsets.start).max(offsets.start);
+        while at < offsets.end {
+            let fetched = log.fetch(topic, partition, at, FETCH_BYTES)?;
+            for stored in &fetched.records {
+                insert_record(&mut index, &stored.record.value);
             }
-        }
-        Ok(index)
-    }
-
-    /// Writes the file whole or not at all. The index must hold the whole topic and nothing that is not in it yet.
-    fn save(&self, path: &Path, log: &dyn Log) -> Result<(), IndexError> {
-        let mut offsets = BTreeMap::new();
-        for partition in 0..PARTITIONS {
-            offsets.insert(partition, log.offsets(StreamKind::Trade.topic(), partition)?.end);
-        }
-        let markets = self
-            .markets
-            .iter()
-            .map(|(market, recent)| (market.as_str().to_owned(), recent.order.iter().copied().collect()));
-        let saved = Saved { offsets, markets: markets.collect() };
-        let temporary = path.with_extension("tmp");
-        let write = || {
-            std::fs::write(&temporary, serde_json::to_vec(&saved)?)?;
-            std::fs::rename(&temporary, path)
-        };
-        write().map_err(|source| IndexError::Write { path: path.to_owned(), source })
-    }
-
-    fn insert_record(&mut self, value: &bytes::Bytes) {
-        let mut messages = Vec::new();
-        read_frame(value, &mut messages);
-        for message in messages {
-            if let Message::Event(event) = message
-                && let Some(id) = event.sequential_id
-            {
-                self.insert(&event.market, id);
-            }
+            at = fetched.next_offset;
         }
     }
+    Ok(index)
 }
 
-impl Recent {
-    fn insert(&mut self, id: u64) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > IDS_PER_MARKET_MAX
-            && let Some(oldest) = self.order.pop_front()
+/// Writes the file whole or not at all. The index must hold the whole topic and nothing that is not in it yet.
+fn save(index: &TradeIndex, path: &Path, log: &dyn Log) -> Result<(), IndexError> {
+    let mut offsets = BTreeMap::new();
+    for partition in 0..PARTITIONS {
+        offsets.insert(partition, log.offsets(StreamKind::Trade.topic(), partition)?.end);
+    }
+    let markets = index.markets().map(|(market, ids)| (market.as_str().to_owned(), ids.collect()));
+    let saved = Saved { offsets, markets: markets.collect() };
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        std::fs::write(&temporary, serde_json::to_vec(&saved)?)?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|source| IndexError::Write { path: path.to_owned(), source })
+}
+
+fn insert_record(index: &mut TradeIndex, value: &bytes::Bytes) {
+    let mut messages = Vec::new();
+    read_frame(value, &mut messages);
+    for message in messages {
+        if let Message::Event(event) = message
+            && let Some(id) = event.sequential_id
         {
-            self.ids.remove(&oldest);
+            index.insert(&event.market, id);
         }
-        true
     }
 }
 
@@ -158,7 +116,7 @@ impl TradeSaver {
     /// Call it when every trade of the index is in the log. A failure only makes the next start slower.
     pub fn save(&mut self, index: &TradeIndex) {
         self.saved = Instant::now();
-        if let Err(error) = index.save(&self.path, &*self.log) {
+        if let Err(error) = save(index, &self.path, &*self.log) {
             tracing::warn!(%error, "the index of trades was not saved; the next start reads the trade topic instead");
         }
     }

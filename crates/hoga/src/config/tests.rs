@@ -46,3 +46,23 @@ fn units() {
         assert!(parse_duration(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_cluster_and_its_login() {
+    let config = resolve(UpArgs { brokers: Some("a:9092, [::1]:9093".into()), ..UpArgs::default() }, &[], "");
+    assert_eq!(config.map(|config| config.brokers), Ok(Some("a:9092,[::1]:9093".to_owned())));
+    let login =
+        [("HOGA_KAFKA_SASL", "scram-sha-512"), ("HOGA_KAFKA_USERNAME", "ada"), ("HOGA_KAFKA_PASSWORD", "geheim")];
+    assert!(resolve(UpArgs::default(), &login, "").is_ok());
+    for (environment, file, want) in [
+        (&[("HOGA_BROKERS", "kafka")][..], "", "HOGA_BROKERS: \"kafka\""),
+        (&login[..1], "", "kafka-username is missing"),
+        (&login[..2], "", "kafka-password is missing"),
+        (&login[1..], "", "kafka-sasl is missing"),
+        (&[("HOGA_KAFKA_SASL", "gssapi")][..], "", "scram-sha-256"),
+        (&[][..], "kafka-ca = \"/nowhere\"", "\"/nowhere\" is not a file"),
+    ] {
+        let Err(message) = resolve(UpArgs::default(), environment, file) else { unreachable!("{want}") };
+        assert!(message.contains(want) && !message.contains("geheim"), "{message}");
+    }
+}

@@ -5,6 +5,7 @@ use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::up::exchange::Exchange;
 use bytes::Bytes;
+use hoga_log::LogError;
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{Faulty, MarketInfo};
 use hoga_upbit::error::{BoxError, UpbitError};
@@ -25,14 +26,23 @@ pub struct Addresses {
     pub rest_url: String,
 }
 
-/// Frames on their way from a source into the collector.
-struct Intake<'a> {
-    collector: &'a mut Collector,
-    exchange: &'a Exchange,
-    saver: &'a mut TradeSaver,
+/// Who takes the frames, beyond what a session asks of it.
+pub trait Sink: Handler {
+    /// Tries to write what waits, until there is room again. Called until it succeeds.
+    fn drain(&mut self) -> Result<(), LogError>;
+
+    /// The end: what makes the next start quicker is written down.
+    fn save(&mut self);
 }
 
-impl Handler for Intake<'_> {
+/// Frames on their way from a source into the collector of this process's own log.
+pub struct Intake {
+    pub collector: Collector,
+    pub exchange: Arc<Exchange>,
+    pub saver: TradeSaver,
+}
+
+impl Handler for Intake {
     fn on_frame(&mut self, frame: Bytes, recv_ms: i64) -> Result<(), BoxError> {
         Ok(self.collector.accept(&frame, recv_ms)?)
     }
@@ -50,39 +60,44 @@ impl Handler for Intake<'_> {
     }
 }
 
+impl Sink for Intake {
+    fn drain(&mut self) -> Result<(), LogError> {
+        self.collector.append_waiting()
+    }
+
+    fn save(&mut self) {
+        if let Some(trades) = self.collector.logged_trades() {
+            self.saver.save(trades);
+        }
+    }
+}
+
 /// Collects until it is cancelled; a replay ends by itself. Fails on what only the user can mend.
 pub async fn run(
     config: &UpConfig,
     addresses: &Addresses,
-    collector: &mut Collector,
+    sink: &mut dyn Sink,
     exchange: &Exchange,
-    saver: &mut TradeSaver,
     on_markets: impl FnOnce(Vec<MarketInfo>),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let result = match &config.source {
         Source::Replay(file) => {
-            let mut intake = Intake { collector, exchange, saver };
-            replay::replay(file, clock(), cancel.clone(), &mut intake)
-                .await
-                .map(|_| ())
-                .map_err(|error| Failure::of(&error))
+            let played = replay::replay(file, clock(), cancel.clone(), &mut *sink).await;
+            played.map(|_| ()).map_err(|error| Failure::of(&error))
         }
-        Source::Upbit | Source::Sim => live(config, addresses, collector, exchange, saver, on_markets, cancel).await,
+        Source::Upbit | Source::Sim => live(config, addresses, sink, exchange, on_markets, cancel).await,
     };
-    write_rest(collector, exchange, cancel).await;
-    if let Some(trades) = collector.logged_trades() {
-        saver.save(trades);
-    }
+    write_rest(sink, exchange, cancel).await;
+    sink.save();
     result
 }
 
 async fn live(
     config: &UpConfig,
     addresses: &Addresses,
-    collector: &mut Collector,
+    sink: &mut dyn Sink,
     exchange: &Exchange,
-    saver: &mut TradeSaver,
     on_markets: impl FnOnce(Vec<MarketInfo>),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -95,12 +110,11 @@ async fn live(
     let mut session = SessionConfig::new(Subscription::all_streams(chosen));
     session.url = addresses.ws_url.clone();
     loop {
-        let mut intake = Intake { collector, exchange, saver };
-        match session::run(session.clone(), clock(), cancel.clone(), &mut intake).await {
+        match session::run(session.clone(), clock(), cancel.clone(), &mut *sink).await {
             Ok(()) => return Ok(()),
             Err(UpbitError::Handler(error)) if is_full_log(&*error) => {
                 exchange.note_fault(error.to_string());
-                write_rest(collector, exchange, cancel).await;
+                write_rest(sink, exchange, cancel).await;
             }
             Err(error @ UpbitError::Refused { .. }) => {
                 // what is collected stays to be asked for; the page and the log say why nothing comes
@@ -117,8 +131,8 @@ async fn live(
 }
 
 /// Appends what the collector still holds, however long the log takes to be writable again; gives up when cancelled.
-async fn write_rest(collector: &mut Collector, exchange: &Exchange, cancel: &CancellationToken) {
-    while let Err(error) = collector.append_waiting() {
+async fn write_rest(sink: &mut dyn Sink, exchange: &Exchange, cancel: &CancellationToken) {
+    while let Err(error) = sink.drain() {
         tracing::error!(%error, retry = error.retry(), "events wait for the log");
         exchange.note_fault(format!("events wait in memory: {error}"));
         if cancel.is_cancelled() {

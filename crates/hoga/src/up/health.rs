@@ -15,7 +15,7 @@ use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::Clock;
 use hoga_serve::health::{
-    CheckpointHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth,
+    CheckpointHealth, CollectorHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth,
     PartitionTimeHealth, ProcessHealth, StreamHealth, TableHealth, TopicHealth,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,23 +26,38 @@ pub struct HealthReport {
     exchange: Arc<Exchange>,
     collector: Arc<CollectorStats>,
     engine: Arc<Engine>,
-    log: Arc<DiskLog>,
+    log: Arc<dyn Log>,
+    /// The log in the data folder, if it is the one in use.
+    disk: Option<Arc<DiskLog>>,
+    /// Of a cluster's collector: whether it leads.
+    election: Option<CollectorSource>,
     clock: Arc<dyn Clock>,
     kafka: Option<Arc<Broker>>,
     samples: Mutex<(Samples, CpuMeter)>,
 }
 
+/// Tells how a cluster's collector is.
+pub type CollectorSource = Arc<dyn Fn() -> CollectorHealth + Send + Sync>;
+
+/// What a report is made from.
+pub struct ReportParts {
+    pub exchange: Arc<Exchange>,
+    pub collector: Arc<CollectorStats>,
+    pub engine: Arc<Engine>,
+    pub log: Arc<dyn Log>,
+    pub disk: Option<Arc<DiskLog>>,
+    pub election: Option<CollectorSource>,
+    pub clock: Arc<dyn Clock>,
+    /// The Kafka listener, if there is one.
+    pub kafka: Option<Arc<Broker>>,
+}
+
 impl HealthReport {
-    pub fn new(
-        exchange: Arc<Exchange>,
-        collector: Arc<CollectorStats>,
-        engine: Arc<Engine>,
-        log: Arc<DiskLog>,
-        clock: Arc<dyn Clock>,
-        kafka: Option<Arc<Broker>>,
-    ) -> Arc<HealthReport> {
+    pub fn new(parts: ReportParts) -> Arc<HealthReport> {
+        let ReportParts { exchange, collector, engine, log, disk, election, clock, kafka } = parts;
         let samples = Mutex::new((Samples::default(), CpuMeter::start()));
-        Arc::new(HealthReport { started: Instant::now(), exchange, collector, engine, log, clock, kafka, samples })
+        let started = Instant::now();
+        Arc::new(HealthReport { started, exchange, collector, engine, log, disk, election, clock, kafka, samples })
     }
 
     /// Called once a second.
@@ -74,7 +89,8 @@ impl HealthReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             source: self.exchange.health(),
-            streams: self.streams(samples, now_ms),
+            streams: streams(&self.collector, samples, now_ms),
+            collector: self.election.as_ref().map(|election| election()),
             topics: self.topics(),
             jobs: self.jobs(samples),
             tables: self.engine.tables().iter().map(|table| table_health(table, now_ms)).collect(),
@@ -150,27 +166,13 @@ impl HealthReport {
         self.engine.flow.nodes().into_iter().filter(keeps).map(node).collect()
     }
 
-    fn streams(&self, samples: &Samples, now_ms: i64) -> Vec<StreamHealth> {
-        let stream = |kind: &StreamKind| {
-            let index = *kind as usize;
-            let stats = &self.collector.streams[index];
-            StreamHealth {
-                name: kind.as_str().to_owned(),
-                received_total: stats.received.get(),
-                rate_per_s: samples.rate_per_s(|sample| sample.streams[index]),
-                last_event_age_ms: stats.last_ms().map(|last_ms| age_ms(now_ms, last_ms)),
-            }
-        };
-        StreamKind::ALL.iter().map(stream).collect()
-    }
-
     fn topics(&self) -> Vec<TopicHealth> {
         let partition = |topic: &str, partition| {
             let offsets = self.log.offsets(topic, partition).ok()?;
             Some(PartitionHealth { partition, start_offset: offsets.start, end_offset: offsets.end })
         };
         let topic = |topic: hoga_log::TopicInfo| TopicHealth {
-            bytes: self.log.topic_bytes(&topic.name),
+            bytes: self.disk.as_ref().map_or(0, |disk| disk.topic_bytes(&topic.name)),
             partitions: (0..topic.partitions).filter_map(|index| partition(&topic.name, index)).collect(),
             name: topic.name,
         };
@@ -194,6 +196,21 @@ impl HealthReport {
     fn dead_letters(&self) -> u64 {
         self.log.offsets(DEAD_LETTER_TOPIC, 0).map_or(0, |offsets| offsets.end.unsigned_abs())
     }
+}
+
+/// The three streams, as received.
+pub fn streams(collector: &CollectorStats, samples: &Samples, now_ms: i64) -> Vec<StreamHealth> {
+    let stream = |kind: &StreamKind| {
+        let index = *kind as usize;
+        let stats = &collector.streams[index];
+        StreamHealth {
+            name: kind.as_str().to_owned(),
+            received_total: stats.received.get(),
+            rate_per_s: samples.rate_per_s(|sample| sample.streams[index]),
+            last_event_age_ms: stats.last_ms().map(|last_ms| age_ms(now_ms, last_ms)),
+        }
+    };
+    StreamKind::ALL.iter().map(stream).collect()
 }
 
 fn table_health(table: &LiveTable, now_ms: i64) -> TableHealth {

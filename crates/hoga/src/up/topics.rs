@@ -16,7 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 const RATE_SAMPLES: usize = 6;
 
 pub struct LogTopics {
-    log: Arc<DiskLog>,
+    log: Arc<dyn Log>,
+    /// The log in the data folder, if it is the one in use: it knows how many bytes it has.
+    disk: Option<Arc<DiskLog>>,
     engine: Arc<Engine>,
     /// The Kafka listener, if there is one: it knows the consumer groups.
     broker: Option<Arc<Broker>>,
@@ -26,12 +28,13 @@ pub struct LogTopics {
 
 impl LogTopics {
     pub fn new(
-        log: Arc<DiskLog>,
+        log: Arc<dyn Log>,
+        disk: Option<Arc<DiskLog>>,
         engine: Arc<Engine>,
         broker: Option<Arc<Broker>>,
         clock: Arc<dyn Clock>,
     ) -> Arc<LogTopics> {
-        Arc::new(LogTopics { log, engine, broker, clock, growth: Mutex::default() })
+        Arc::new(LogTopics { log, disk, engine, broker, clock, growth: Mutex::default() })
     }
 
     /// Called once a second.
@@ -48,7 +51,10 @@ impl LogTopics {
     fn topic(&self, info: TopicInfo) -> Result<Topic, BrowseError> {
         let partition = |partition| {
             let offsets = self.log.offsets(&info.name, partition).map_err(browse_error)?;
-            let bytes = self.log.partition_bytes(&info.name, partition).map_err(browse_error)?;
+            let bytes = match &self.disk {
+                Some(disk) => disk.partition_bytes(&info.name, partition).map_err(browse_error)?,
+                None => 0,
+            };
             Ok(Partition { partition, start_offset: offsets.start, end_offset: offsets.end, bytes })
         };
         let partitions = (0..info.partitions).map(partition).collect::<Result<Vec<_>, BrowseError>>()?;

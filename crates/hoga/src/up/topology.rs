@@ -1,17 +1,21 @@
 //! Which rooms there are and how they are connected. The only place that knows all of them, and the only one that decides
 //! what stops the process.
 
-use crate::collector::{Collector, CollectorStats, PARTITIONS, TradeIndex, TradeSaver};
+use crate::cluster::{Cluster, Relay, RelayParts};
+use crate::collector::{Collector, CollectorStats, TradeSaver, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
-use crate::up::collect::{self, Addresses};
+use crate::up::PARTITIONS;
+use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
-use crate::up::health::HealthReport;
+use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
+use crate::up::log_place;
 use crate::up::topics::LogTopics;
+use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
-use hoga_log::{Compression, DiskLog, DiskOptions, Log, Retention, TopicSpec};
+use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Retention, TopicSpec};
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{MarketInfo, StreamKind};
@@ -20,6 +24,7 @@ use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
 use hoga_upbit::sim::{self, SimConfig};
+use hoga_upbit::standby::TradeIndex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,12 +44,28 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Everything that is open before the first event comes.
 struct Rooms {
-    log: Arc<DiskLog>,
+    log: Arc<dyn Log>,
+    /// Where the log is: the data folder, or a cluster.
+    place: Place,
     engine: Arc<Engine>,
     queries: Arc<QueryService>,
     clock: Arc<dyn Clock>,
-    /// What the collector writes and the jobs read: clients of the Kafka listener cannot delete them.
-    own_topics: Vec<String>,
+    /// What the pipeline reads and writes.
+    topics: Vec<String>,
+}
+
+enum Place {
+    Disk(Arc<DiskLog>),
+    Cluster(Cluster),
+}
+
+impl Place {
+    fn disk(&self) -> Option<&Arc<DiskLog>> {
+        match self {
+            Place::Disk(disk) => Some(disk),
+            Place::Cluster(_) => None,
+        }
+    }
 }
 
 pub async fn run(config: UpConfig) -> Result<(), Failure> {
@@ -52,22 +73,30 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     stop_on_signals(&cancel)?;
     let rooms = open_rooms(&config).await?;
     let stats = Arc::new(CollectorStats::default());
-    let trades = load_trades(&config.data, rooms.log.clone()).await?;
-    let mut collector = Collector::new(rooms.log.clone(), trades, stats.clone());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
-    // before any client can create another: these are the program's own
-    let own_topics = rooms.own_topics.clone();
-    let kafka = Kafka::start(&config.kafka, rooms.log.clone(), rooms.clock.clone(), own_topics, cancel.clone()).await?;
-    let report = HealthReport::new(
-        exchange.clone(),
-        stats,
-        rooms.engine.clone(),
-        rooms.log.clone(),
-        rooms.clock.clone(),
-        kafka.as_ref().map(|kafka| kafka.broker.clone()),
-    );
+    let kafka = match &rooms.place {
+        // before any client can create another: these are the program's own
+        Place::Disk(disk) => {
+            let own_topics = own_topics(&rooms.topics);
+            Kafka::start(&config.kafka, disk.clone(), rooms.clock.clone(), own_topics, cancel.clone()).await?
+        }
+        // its clients connect to the cluster itself
+        Place::Cluster(_) => None,
+    };
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
-    let topics = LogTopics::new(rooms.log.clone(), rooms.engine.clone(), broker, rooms.clock.clone());
+    let (mut sink, relay) = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+    let report = HealthReport::new(ReportParts {
+        exchange: exchange.clone(),
+        collector: stats,
+        engine: rooms.engine.clone(),
+        log: rooms.log.clone(),
+        disk: rooms.place.disk().cloned(),
+        election: relay.as_ref().map(Relay::health),
+        clock: rooms.clock.clone(),
+        kafka: broker.clone(),
+    });
+    let disk = rooms.place.disk().cloned();
+    let topics = LogTopics::new(rooms.log.clone(), disk, rooms.engine.clone(), broker, rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
     let (ready, serving) =
         start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), kafka, &cancel).await?;
@@ -81,7 +110,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         report.sample();
         topics.sample();
     };
-    let background = tokio::spawn(background(rooms.log.clone(), rooms.clock.clone(), sample, cancel.clone()));
+    let background = tokio::spawn(background(rooms.place.disk().cloned(), rooms.clock.clone(), sample, cancel.clone()));
     let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
@@ -91,15 +120,18 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         let _ = ready.send(true);
     }
 
-    let mut saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
-    let collecting = collect::run(&config, &addresses, &mut collector, &exchange, &mut saver, on_markets, &cancel);
+    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
         // a replay has ended: its rows stay to be asked for
         cancel.cancelled().await;
     }
     cancel.cancel();
+    let relayed = match relay {
+        Some(relay) => relay.finish().await,
+        None => Ok(()),
+    };
     engine_cancel.cancel();
     let engine_result = engine.await;
     if let Err(error) = background.await {
@@ -108,6 +140,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     serving.stopped().await;
     let synced = rooms.log.sync();
     collected?;
+    relayed?;
     match engine_result {
         Ok(result) => result.map_err(|error| Failure::of(&error))?,
         Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
@@ -115,6 +148,30 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     synced.map_err(|error| Failure::of(&error))?;
     tracing::info!("stopped: everything received is in the log, and its rows are in the lake");
     Ok(())
+}
+
+/// Where a session's frames go: into this process's own log, or to the thread that writes into a cluster.
+async fn start_collector(
+    config: &UpConfig,
+    rooms: &Rooms,
+    stats: &Arc<CollectorStats>,
+    exchange: &Arc<Exchange>,
+    cancel: &CancellationToken,
+) -> Result<(Box<dyn Sink>, Option<Relay>), Failure> {
+    match &rooms.place {
+        Place::Disk(disk) => {
+            let trades = load_trades(&config.data, disk.clone()).await?;
+            let collector = Collector::new(rooms.log.clone(), trades, stats.clone());
+            let saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
+            Ok((Box::new(Intake { collector, exchange: exchange.clone(), saver }), None))
+        }
+        Place::Cluster(cluster) => {
+            let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
+            let relay = Relay::start(cluster, parts)?;
+            let is_recording = matches!(config.source, Source::Replay(_));
+            Ok((relay.sink(exchange.clone(), is_recording), Some(relay)))
+        }
+    }
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
@@ -127,14 +184,29 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
             config.data.display()
         ))
     })?;
-    let log = open_log(config, &clock)?;
     let graph = plan.graph;
-    for topic in graph.topics() {
-        create_topic(config, &log, topic, PARTITIONS)?;
-    }
-    let mut own_topics: Vec<String> = graph.topics().map(str::to_owned).collect();
-    own_topics.extend(StreamKind::ALL.iter().map(|kind| kind.topic().to_owned()));
-    own_topics.push(DEAD_LETTER_TOPIC.to_owned());
+    let topics: Vec<String> = graph.topics().map(str::to_owned).collect();
+    let place = match &config.brokers {
+        Some(_) => Place::Cluster(Cluster::open(config).await?),
+        None => Place::Disk(open_log(config, &clock)?),
+    };
+    let cluster_id = match &place {
+        Place::Disk(_) => None,
+        Place::Cluster(cluster) => Some(cluster.id().await?),
+    };
+    log_place::claim(&config.data, cluster_id.as_deref())?;
+    let log: Arc<dyn Log> = match &place {
+        Place::Disk(disk) => {
+            for topic in &topics {
+                create_topic(config, disk, topic, PARTITIONS)?;
+            }
+            disk.clone()
+        }
+        Place::Cluster(cluster) => {
+            find_topics(config, cluster.as_log(), &graph).await?;
+            cluster.as_log()
+        }
+    };
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
         .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
@@ -148,8 +220,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
             ..FlowOptions::default()
         },
     };
-    let as_log: Arc<dyn Log> = log.clone();
-    let opened = Engine::open(graph, as_log, &lake, clock.clone(), options).await;
+    let opened = Engine::open(graph, log.clone(), &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {
@@ -159,7 +230,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     };
     let queries = QueryService::new(engine.tables(), &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    Ok(Rooms { log, engine: Arc::new(engine), queries: Arc::new(queries), clock, own_topics })
+    Ok(Rooms { log, place, engine: Arc::new(engine), queries: Arc::new(queries), clock, topics })
 }
 
 fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {
@@ -176,13 +247,41 @@ fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, F
     Ok(log)
 }
 
+/// What the collector writes and the pipeline reads and writes: clients of the Kafka listener cannot delete it.
+fn own_topics(of_the_pipeline: &[String]) -> Vec<String> {
+    let collected = StreamKind::ALL.iter().map(|kind| kind.topic().to_owned());
+    of_the_pipeline.iter().cloned().chain(collected).chain([DEAD_LETTER_TOPIC.to_owned()]).collect()
+}
+
+/// The pipeline's topics in a cluster. One that it writes is made if it is missing; those that it reads, but for the collector's, are somebody
+/// else's to create.
+async fn find_topics(config: &UpConfig, log: Arc<dyn Log>, graph: &Graph) -> Result<(), Failure> {
+    let read: Vec<String> = graph.source_topics().map(str::to_owned).collect();
+    let written = graph.sink_topics().map(|topic| topic_spec(config, topic, PARTITIONS)).collect::<Vec<_>>();
+    let found = tokio::task::spawn_blocking(move || {
+        for spec in &written {
+            match log.offsets(&spec.name, 0) {
+                Err(LogError::UnknownTopic { .. }) => log.create_topic(spec)?,
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        read.iter().try_for_each(|topic| log.offsets(topic, 0).map(|_| ()))
+    });
+    let found = found.await.map_err(|error| Failure::external(format!("looking up topics ended badly: {error}")))?;
+    found.map_err(|error| Failure::of(&error))
+}
+
 fn create_topic(config: &UpConfig, log: &DiskLog, name: &str, partitions: u32) -> Result<(), Failure> {
-    let mut spec = TopicSpec::new(name, partitions);
-    spec.retention = Retention {
+    log.create_topic(&topic_spec(config, name, partitions)).map_err(|error| Failure::of(&error))
+}
+
+fn topic_spec(config: &UpConfig, name: &str, partitions: u32) -> TopicSpec {
+    let retention = Retention {
         max_age_ms: Some(config.log_retention.as_millis() as i64),
         max_bytes: Some(config.log_retention_bytes),
     };
-    log.create_topic(&spec).map_err(|error| Failure::of(&error))
+    TopicSpec { retention, ..TopicSpec::new(name, partitions) }
 }
 
 fn tell_recovery(recovery: &Recovery) {
@@ -199,7 +298,7 @@ fn tell_recovery(recovery: &Recovery) {
 /// Reading the trade topic is disk work: off the async workers.
 async fn load_trades(data: &Path, log: Arc<DiskLog>) -> Result<TradeIndex, Failure> {
     let path = trade_index_path(data);
-    let loaded = tokio::task::spawn_blocking(move || TradeIndex::load(&path, &*log)).await;
+    let loaded = tokio::task::spawn_blocking(move || trade_index::load(&path, &*log)).await;
     loaded
         .map_err(|error| Failure::external(format!("reading the trade topic ended badly: {error}")))?
         .map_err(|error| Failure::of(&error))
@@ -259,13 +358,14 @@ impl Serving {
         if let Some(kafka) = &self.kafka {
             println!("{}", kafka.line());
         }
-        let note = match config.source {
-            Source::Upbit => "",
-            Source::Sim => "   SIMULATED: not the exchange",
-            Source::Replay(_) => "   RECORDED: not the exchange",
-        };
-        println!("source    {}{note}", config.source);
+        println!("source    {}{}", config.source, source_note(&config.source));
         println!("data      {}", config.data.display());
+        if let Some(brokers) = &config.brokers {
+            println!("cluster   {brokers}");
+            if config.kafka.is_asked {
+                println!("kafka     nothing listens here: Kafka clients connect to the cluster");
+            }
+        }
     }
 
     async fn stopped(self) {
@@ -277,8 +377,17 @@ impl Serving {
     }
 }
 
+/// What people must not overlook.
+pub fn source_note(source: &Source) -> &'static str {
+    match source {
+        Source::Upbit => "",
+        Source::Sim => "   SIMULATED: not the exchange",
+        Source::Replay(_) => "   RECORDED: not the exchange",
+    }
+}
+
 /// The simulated exchange inside the process, if it was chosen by name.
-async fn start_simulator(
+pub async fn start_simulator(
     config: &UpConfig,
     clock: &Arc<dyn Clock>,
     cancel: &CancellationToken,
@@ -293,15 +402,25 @@ async fn start_simulator(
 }
 
 /// Retention, and the samples that rates are computed from.
-async fn background(log: Arc<DiskLog>, clock: Arc<dyn Clock>, sample: impl Fn(), cancel: CancellationToken) {
+async fn background(
+    disk: Option<Arc<DiskLog>>,
+    clock: Arc<dyn Clock>,
+    sample: impl Fn() + Clone + Send + 'static,
+    cancel: CancellationToken,
+) {
     let mut retention = tokio::time::interval(RETENTION_INTERVAL);
     let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
-            _ = samples.tick() => sample(),
+            _ = samples.tick() => {
+                // a cluster is asked over the network
+                if let Err(error) = tokio::task::spawn_blocking(sample.clone()).await {
+                    tracing::error!(%error, "sampling ended badly");
+                }
+            }
             _ = retention.tick() => {
-                let (log, now_ms) = (log.clone(), clock.now_ms());
+                let (Some(log), now_ms) = (disk.clone(), clock.now_ms()) else { continue };
                 match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),

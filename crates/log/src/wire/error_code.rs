@@ -71,9 +71,12 @@ impl From<&LogError> for ErrorCode {
             LogError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             LogError::OldProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             LogError::Poisoned { .. } | LogError::Io { .. } => ErrorCode::KafkaStorageError,
+            LogError::Timestamp { .. } => ErrorCode::InvalidTimestamp,
             LogError::Option { .. } | LogError::Locked { .. } | LogError::Thread { .. } => {
                 ErrorCode::UnknownServerError
             }
+            // of a log in a cluster, which is not served here
+            LogError::Cluster { .. } | LogError::Fenced { .. } => ErrorCode::UnknownServerError,
         }
     }
 }

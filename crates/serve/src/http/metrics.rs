@@ -9,6 +9,7 @@ pub(super) fn render(health: &Health) -> String {
     let mut text = Text::default();
     process(&mut text, health);
     source(&mut text, health);
+    collector(&mut text, health);
     topics(&mut text, health);
     jobs(&mut text, health);
     event_time(&mut text, health);
@@ -86,6 +87,20 @@ fn kafka_listener(text: &mut Text, kafka: &KafkaHealth) {
     for (api, code, count) in &kafka.errors_total {
         text.sample("hoga_kafka_errors_total", &[("api", api), ("code", &code.to_string())], count);
     }
+}
+
+fn collector(text: &mut Text, health: &Health) {
+    let Some(collector) = &health.collector else { return };
+    text.gauge("hoga_collector_leading", "1 while this collector writes.", u8::from(collector.leading));
+    text.counter("hoga_collector_takeovers_total", "How often it began to lead.", collector.takeovers_total);
+    text.gauge("hoga_collector_window_events", "Events kept in case the leader dies.", collector.window_events);
+    text.counter(
+        "hoga_collector_window_overflowed_total",
+        "Events dropped from there early, for lack of room.",
+        collector.window_overflowed_total,
+    );
+    text.gauge("hoga_collector_waiting_events", "Events that wait to be written.", collector.waiting_events);
+    text.gauge("hoga_collector_failing", "1 while it cannot write.", u8::from(collector.trouble.is_some()));
 }
 
 fn topics(text: &mut Text, health: &Health) {

@@ -48,6 +48,27 @@ pub trait TopicBrowser: Send + Sync {
     fn read(&self, topic: &str, partition: u32, from_offset: i64, bytes_max: usize) -> Result<Piece, BrowseError>;
 }
 
+/// Of a process without a log to look into.
+pub(super) struct NoTopics;
+
+impl TopicBrowser for NoTopics {
+    fn topics(&self) -> Result<Vec<Topic>, BrowseError> {
+        Ok(Vec::new())
+    }
+
+    fn groups(&self) -> Result<Vec<Group>, BrowseError> {
+        Ok(Vec::new())
+    }
+
+    fn offset_for_time(&self, topic: &str, _partition: u32, _timestamp_ms: i64) -> Result<Option<i64>, BrowseError> {
+        Err(BrowseError::UnknownTopic { topic: topic.to_owned() })
+    }
+
+    fn read(&self, topic: &str, _partition: u32, _from: i64, _bytes_max: usize) -> Result<Piece, BrowseError> {
+        Err(BrowseError::UnknownTopic { topic: topic.to_owned() })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Topic {
     pub name: String,
@@ -68,7 +89,7 @@ pub struct Partition {
     pub start_offset: i64,
     /// The offset that the next message gets.
     pub end_offset: i64,
-    /// On disk.
+    /// On disk; 0 where the log is a cluster's.
     pub bytes: u64,
 }
 

@@ -1,0 +1,378 @@
+//! The thread between session and cluster: a standby that listens, or the leader that writes. It alone may block on the cluster.
+
+use super::intake::{Buffer, Frame, Intake};
+use super::leader::Leader;
+use super::{Cluster, GROUP, STATE_TOPIC, blocking};
+use crate::collector::CollectorStats;
+use crate::failure::Failure;
+use crate::up::collect::Sink;
+use crate::up::exchange::Exchange;
+use hoga_log::LogError;
+use hoga_log::kafka::{KafkaLog, KafkaOptions, Lease};
+use hoga_model::time::Clock;
+use hoga_model::{Fault, Faulty};
+use hoga_serve::health::CollectorHealth;
+use hoga_upbit::frame::{Message, read_frame};
+use hoga_upbit::standby::{Received, What, Window};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long the relay waits for frames before it looks at its lease again.
+const FRAMES_WAIT: Duration = Duration::from_millis(20);
+const LEASE_WAIT: Duration = Duration::from_millis(100);
+/// A collector does not stand for election while it has listened for less than this and others do: longer than they need to replace a leader.
+const NEWCOMER: Duration = Duration::from_secs(30);
+/// How often a newcomer looks whether it is alone.
+const ELECTION_WAIT: Duration = Duration::from_millis(500);
+/// After a failed write or take-over, before the next try.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// At the end, to write what still waits.
+const FINISH_MAX: Duration = Duration::from_secs(15);
+
+/// The relay as the rest of the process sees it.
+pub struct Relay {
+    buffer: Arc<Buffer>,
+    status: Arc<Status>,
+    thread: JoinHandle<Result<(), LogError>>,
+    lease_thread: JoinHandle<Result<(), LogError>>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+/// What it works with.
+pub struct RelayParts {
+    pub stats: Arc<CollectorStats>,
+    pub clock: Arc<dyn Clock>,
+    /// Cancelled when the relay ends on what only the user can mend.
+    pub cancel: CancellationToken,
+}
+
+/// What `/metrics` shows.
+#[derive(Debug, Default)]
+pub struct Status {
+    is_leading: AtomicBool,
+    takeovers: AtomicU64,
+    window_events: AtomicU64,
+    overflowed: AtomicU64,
+    waiting_events: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Status {
+    pub fn health(&self) -> CollectorHealth {
+        CollectorHealth {
+            leading: self.is_leading.load(Ordering::Relaxed),
+            takeovers_total: self.takeovers.load(Ordering::Relaxed),
+            window_events: self.window_events.load(Ordering::Relaxed),
+            window_overflowed_total: self.overflowed.load(Ordering::Relaxed),
+            waiting_events: self.waiting_events.load(Ordering::Relaxed),
+            trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl Relay {
+    /// Joins the election, and takes frames from now on.
+    pub fn start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, Failure> {
+        let (buffer, status) = (Arc::new(Buffer::default()), Arc::new(Status::default()));
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let lease = Arc::new(Candidacy::default());
+        let cancel = parts.cancel.clone();
+        let lease_thread = {
+            let (lease, is_stopping, cancel) = (lease.clone(), is_stopping.clone(), cancel.clone());
+            let (options, log) = (cluster.options.clone(), cluster.log.clone());
+            spawn("kafka-lease", cancel, move || lease.stand(&options, &log, &is_stopping))?
+        };
+        let worker = Worker {
+            options: cluster.options.clone(),
+            log: cluster.log.clone(),
+            lease,
+            buffer: buffer.clone(),
+            status: status.clone(),
+            parts,
+            window: Window::default(),
+            retry_at: Instant::now(),
+        };
+        let thread = spawn("kafka-relay", cancel, move || worker.run())?;
+        Ok(Relay { buffer, status, thread, lease_thread, is_stopping })
+    }
+
+    /// Where a session's frames go.
+    pub fn sink(&self, exchange: Arc<Exchange>, is_recording: bool) -> Box<dyn Sink> {
+        Box::new(Intake::new(self.buffer.clone(), exchange, is_recording))
+    }
+
+    pub fn health(&self) -> Arc<dyn Fn() -> CollectorHealth + Send + Sync> {
+        let status = self.status.clone();
+        Arc::new(move || status.health())
+    }
+
+    /// Writes what still waits, hands over to a standby, and tells how it ended.
+    pub async fn finish(self) -> Result<(), Failure> {
+        self.buffer.close();
+        let Relay { thread, lease_thread, is_stopping, .. } = self;
+        let ended = blocking(move || {
+            let ended = thread.join();
+            // the last one to let go of the lease leaves the group
+            is_stopping.store(true, Ordering::Relaxed);
+            (ended, lease_thread.join())
+        });
+        match ended.await? {
+            (Ok(written), Ok(led)) => written.and(led).map_err(|error| Failure::of(&error)),
+            _ => Err(Failure::external("a thread of the collector ended in a panic")),
+        }
+    }
+}
+
+/// A collector's place in the election. It stands only when it has listened for a while, or nobody else does: whoever leads next must have
+/// heard what the leader before it heard, and a newcomer has not.
+#[derive(Default)]
+struct Candidacy {
+    lease: OnceLock<Lease>,
+}
+
+impl Candidacy {
+    /// Runs until it is told to stop. Then the lease goes with the last who knows it.
+    fn stand(&self, options: &KafkaOptions, log: &KafkaLog, is_stopping: &AtomicBool) -> Result<(), LogError> {
+        let began = Instant::now();
+        while !is_stopping.load(Ordering::Relaxed) {
+            if let Some(lease) = self.lease.get() {
+                lease.poll(LEASE_WAIT)?;
+                continue;
+            }
+            let is_alone = match log.group_members(GROUP) {
+                Ok(members) => members == 0,
+                Err(error) if error.fault() == Fault::User => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "it is not known who else collects");
+                    false
+                }
+            };
+            if is_alone || began.elapsed() >= NEWCOMER {
+                let joined = Lease::join(options, GROUP, STATE_TOPIC)?;
+                // nobody else sets it
+                self.lease.get_or_init(|| joined);
+            } else {
+                std::thread::sleep(ELECTION_WAIT);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        self.lease.get().is_some_and(Lease::is_held)
+    }
+
+    fn term(&self) -> u64 {
+        self.lease.get().map_or(0, Lease::term)
+    }
+
+    /// Nobody may be leading, as far as this one can tell.
+    fn is_out_of_reach(&self) -> bool {
+        self.lease.get().is_some_and(|lease| lease.trouble().is_some())
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    cancel: CancellationToken,
+    work: impl FnOnce() -> Result<(), LogError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), LogError>>, Failure> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let ended = work();
+        if ended.is_err() {
+            cancel.cancel();
+        }
+        ended
+    });
+    thread.map_err(|source| Failure::of(&LogError::Thread { name, source }))
+}
+
+struct Worker {
+    options: KafkaOptions,
+    log: Arc<KafkaLog>,
+    lease: Arc<Candidacy>,
+    buffer: Arc<Buffer>,
+    status: Arc<Status>,
+    parts: RelayParts,
+    /// What was heard and is not this process's to write.
+    window: Window,
+    /// Not before this is the cluster tried again.
+    retry_at: Instant,
+}
+
+impl Worker {
+    fn run(mut self) -> Result<(), LogError> {
+        let mut leader: Option<Leader> = None;
+        let mut finish_by = None;
+        loop {
+            // while nothing can be written the frames stay in the buffer, whose limit is the session's
+            let is_stuck = leader.as_ref().is_some_and(|leading| leading.waiting() > 0);
+            let (received, is_end) = if is_stuck {
+                std::thread::sleep(FRAMES_WAIT);
+                (Vec::new(), false)
+            } else {
+                let taken = self.buffer.take(FRAMES_WAIT);
+                (self.read(taken.frames), taken.is_end)
+            };
+            leader = self.step_down_if_due(leader);
+            match &mut leader {
+                Some(leading) => {
+                    received.into_iter().for_each(|received| leading.accept(received, &self.parts.stats));
+                }
+                None => received.into_iter().for_each(|received| self.window.push(received)),
+            }
+            if Instant::now() >= self.retry_at {
+                leader = match leader {
+                    Some(leading) => self.write(leading)?,
+                    None if self.lease.is_held() => self.take_over()?,
+                    None => None,
+                };
+            }
+            // while the group is out of reach nobody may be leading: then only the window's size limits it
+            if !self.lease.is_held() && !self.lease.is_out_of_reach() {
+                self.window.forget_old(self.parts.clock.now_ms());
+            }
+            self.tell(leader.as_ref());
+            if self.buffer.is_closed() {
+                let by = *finish_by.get_or_insert_with(|| Instant::now() + FINISH_MAX);
+                if (is_end || Instant::now() >= by)
+                    && let Some(ended) = self.ended(&mut leader, by)
+                {
+                    return ended;
+                }
+            }
+        }
+    }
+
+    fn read(&self, frames: Vec<Frame>) -> Vec<Received> {
+        let stats = &self.parts.stats;
+        let mut messages = Vec::new();
+        let mut received = Vec::with_capacity(frames.len());
+        for Frame { bytes, recv_ms } in frames {
+            read_frame(&bytes, &mut messages);
+            for message in messages.drain(..) {
+                let what = match message {
+                    Message::Event(event) => {
+                        stats.streams[event.kind as usize].note(event.value.len() as u64, recv_ms);
+                        What::Event(event)
+                    }
+                    Message::Dead { value, reason } => {
+                        tracing::warn!(reason, "a frame became a dead letter");
+                        stats.dead_letters.add(1);
+                        What::Dead { value, reason }
+                    }
+                    Message::Status => {
+                        stats.control.add(1);
+                        continue;
+                    }
+                    Message::Error { name, message } => {
+                        tracing::warn!(name, message, "the exchange sent an error frame");
+                        stats.control.add(1);
+                        continue;
+                    }
+                };
+                received.push(Received { recv_ms, what });
+            }
+        }
+        received
+    }
+
+    fn step_down_if_due(&mut self, leader: Option<Leader>) -> Option<Leader> {
+        let leading = leader?;
+        if self.lease.is_held() && self.lease.term() == leading.term {
+            return Some(leading);
+        }
+        tracing::warn!(term = leading.term, waiting = leading.waiting(), "the lease is lost: another collector leads");
+        self.window.push_front_all(leading.into_waiting());
+        None
+    }
+
+    fn write(&mut self, mut leading: Leader) -> Result<Option<Leader>, LogError> {
+        let written = leading.flush().and_then(|()| leading.remember_if_due(self.parts.clock.now_ms()));
+        match written {
+            Ok(()) => {
+                self.status.set_trouble(None);
+                Ok(Some(leading))
+            }
+            Err(error) => {
+                let can_retry = error.retry();
+                self.note_trouble(error)?;
+                if can_retry {
+                    return Ok(Some(leading));
+                }
+                // fenced, or nobody knows what became of the last transaction: begin anew, by reading
+                self.window.push_front_all(leading.into_waiting());
+                Ok(None)
+            }
+        }
+    }
+
+    fn take_over(&mut self) -> Result<Option<Leader>, LogError> {
+        let (term, now_ms) = (self.lease.term(), self.parts.clock.now_ms());
+        match Leader::take_over(&self.options, &self.log, &mut self.window, term, now_ms) {
+            Ok(leader) => {
+                self.status.takeovers.fetch_add(1, Ordering::Relaxed);
+                self.status.set_trouble(None);
+                self.retry_at = Instant::now();
+                Ok(Some(leader))
+            }
+            Err(error) => {
+                self.note_trouble(error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Fails on what only the user can mend; anything else is told and tried again.
+    fn note_trouble(&mut self, error: LogError) -> Result<(), LogError> {
+        if error.fault() == Fault::User {
+            return Err(error);
+        }
+        tracing::error!(%error, "events wait in memory");
+        self.status.set_trouble(Some(error.to_string()));
+        self.retry_at = Instant::now() + RETRY_WAIT;
+        Ok(())
+    }
+
+    /// The end of the process: the leader's last write, or its last try.
+    fn ended(&self, leader: &mut Option<Leader>, by: Instant) -> Option<Result<(), LogError>> {
+        let is_late = Instant::now() >= by;
+        let unwritten = match leader {
+            Some(leading) => leading.waiting(),
+            // it leads and cannot write
+            None if self.lease.is_held() => self.window.len(),
+            None => 0,
+        };
+        if unwritten > 0 {
+            return is_late.then(|| {
+                Err(LogError::Cluster {
+                    doing: format!("write {unwritten} events before the end"),
+                    reason: self.status.health().trouble.unwrap_or_else(|| "the cluster was too slow".to_owned()),
+                    hint: "; they are lost unless another collector has heard them",
+                    fault: Fault::External,
+                    retry: false,
+                })
+            });
+        }
+        let Some(leading) = leader else { return Some(Ok(())) };
+        if let Err(error) = leading.remember(self.parts.clock.now_ms()) {
+            tracing::warn!(%error, "the next leader reads more of the trade topic than it would have to");
+        }
+        Some(Ok(()))
+    }
+
+    fn tell(&self, leader: Option<&Leader>) {
+        let status = &self.status;
+        status.is_leading.store(leader.is_some(), Ordering::Relaxed);
+        status.window_events.store(self.window.len() as u64, Ordering::Relaxed);
+        status.overflowed.store(self.window.overflowed(), Ordering::Relaxed);
+        status.waiting_events.store(leader.map_or(0, Leader::waiting) as u64, Ordering::Relaxed);
+    }
+}
