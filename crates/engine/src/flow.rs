@@ -13,7 +13,7 @@ mod assign;
 pub(crate) mod calc;
 mod fingerprint;
 mod groups;
-mod json;
+pub(crate) mod json;
 pub(crate) mod outbox;
 pub(crate) mod rows;
 mod run;

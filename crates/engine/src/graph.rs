@@ -11,6 +11,7 @@ pub use crate::operators::Operator;
 use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, SchemaRef};
 use hoga_lake::TableSpec;
+use hoga_sql::JsonFormat;
 use std::collections::BTreeSet;
 
 /// The index of a node in [`Graph::nodes`].
@@ -274,6 +275,6 @@ pub struct Order {
 pub enum Sink {
     /// A lake table; with a primary key it takes changes, without one only inserts.
     Lake { spec: TableSpec, sort_columns: Vec<String> },
-    /// A topic of JSON records; takes only inserts. The key of a record is made of these columns, if there are any.
-    Topic { topic: String, key: Vec<ColumnId> },
+    /// A topic of JSON records; takes only inserts. The key of a record is this text column, if there is one.
+    Topic { topic: String, key: Option<ColumnId>, json: JsonFormat },
 }

@@ -323,7 +323,8 @@ impl LiveTable {
     /// input`). Its parts must be prepared in the order they were sealed, and after a failed attempt those prepared
     /// earlier must be committed first; anything else is an error.
     pub async fn prepare(&self, sealed: &Sealed, identifier: i64) -> Result<Prepared> {
-        let part = PartToWrite { batches: sealed.0.batches.clone(), number: sealed.0.number };
+        let known_snapshot = lock(&self.state).pinned.as_ref().map(|pinned| pinned.snapshot.id());
+        let part = PartToWrite { batches: sealed.0.batches.clone(), number: sealed.0.number, known_snapshot };
         let prepared = self.writer.clone().prepare(part, identifier).await?;
         if !sealed.0.fits(prepared.rows, self.identity.key.as_ref()) {
             return Err(LakeError::Prepared {

@@ -131,6 +131,8 @@ pub(crate) struct PartToWrite {
     pub(crate) batches: Vec<Arc<TailBatch>>,
     /// Its place among all that were sealed.
     pub(crate) number: u64,
+    /// The snapshot that the table is known to have.
+    pub(crate) known_snapshot: Option<i64>,
 }
 
 impl FileWriter {
@@ -211,6 +213,14 @@ impl FileWriter {
         }
         if part.number < state.last_part {
             return Err(refused("a part sealed later was prepared before it".to_owned()));
+        }
+        // Paimon takes a folder that cannot be read for one without snapshots, and would number changes from the beginning:
+        // the old row of a key would win
+        let manager = self.table.snapshot_manager();
+        let latest = manager.get_latest_snapshot().await.map_err(failed())?.map(|snapshot| snapshot.id());
+        if latest < part.known_snapshot {
+            let known = part.known_snapshot.unwrap_or_default();
+            return Err(refused(format!("snapshot {known} of the table cannot be read")));
         }
         let mut write = match state.write.take() {
             Some(write) => write,

@@ -53,20 +53,25 @@ pub enum ScanBounded {
     LatestOffset,
 }
 
-/// Options of `'format' = 'json'`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Options of `'format' = 'json'`. The default is Flink's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JsonFormat {
     /// Flink drops a record that is not readable and turns a bad field into NULL; hoga sends it to the dead-letter topic.
     pub ignore_parse_errors: bool,
     /// An absent field is an error rather than NULL.
     pub fail_on_missing_field: bool,
     pub timestamps: JsonTimestamps,
+    /// DECIMALs are written with all their digits (`100.00`); else as Java shows them without trailing zeros (`1E+2`).
+    pub plain_decimals: bool,
+    /// What is NULL is not written.
+    pub ignore_null_fields: bool,
 }
 
 /// How timestamps are written in JSON text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum JsonTimestamps {
     /// `2026-11-21 09:00:00.123`. Flink's default.
+    #[default]
     Sql,
     /// `2026-11-21T09:00:00.123Z`.
     Iso8601,

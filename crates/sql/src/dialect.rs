@@ -4,10 +4,10 @@
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    CastKind, Expr, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, WildcardAdditionalOptions,
+    BinaryOperator, CastKind, Expr, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
-use sqlparser::dialect::Dialect;
+use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
@@ -64,6 +64,47 @@ impl Dialect for FlinkDialect {
             _ => None,
         }
     }
+
+    /// `BETWEEN SYMMETRIC a AND b` is read as `(BETWEEN a AND b OR BETWEEN b AND a)`, `BETWEEN ASYMMETRIC` as `BETWEEN`.
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(parser, 0, "NOT");
+        let at = usize::from(negated);
+        let symmetric = is_word(parser, at + 1, "SYMMETRIC");
+        if !is_word(parser, at, "BETWEEN") || !(symmetric || is_word(parser, at + 1, "ASYMMETRIC")) {
+            return None;
+        }
+        (0..at + 2).for_each(|_| parser.advance_token());
+        Some(between(parser, self, expr, negated, symmetric))
+    }
+}
+
+fn is_word(parser: &Parser, ahead: usize, word: &str) -> bool {
+    matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+}
+
+fn between(
+    parser: &mut Parser,
+    dialect: &FlinkDialect,
+    expr: &Expr,
+    negated: bool,
+    symmetric: bool,
+) -> Result<Expr, ParserError> {
+    let precedence = dialect.prec_value(Precedence::Between);
+    let low = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword_is(Keyword::AND)?;
+    let high = parser.parse_subexpr(precedence)?;
+    let one = |negated: bool, low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(expr.clone()),
+        negated,
+        low: Box::new(low.clone()),
+        high: Box::new(high.clone()),
+    };
+    if !symmetric {
+        return Ok(one(negated, &low, &high));
+    }
+    let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+    let (left, right) = (Box::new(one(negated, &low, &high)), Box::new(one(negated, &high, &low)));
+    Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
 }
 
 impl TokenStream for Parser<'_> {

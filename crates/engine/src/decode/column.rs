@@ -1,6 +1,8 @@
 //! One column in the making. Unlike Arrow's builders it can take back its last rows, so that a bad record leaves none.
 
 use super::{DecodeError, wrong_type};
+use crate::flow::json::push_text;
+use crate::functions::double_text;
 use crate::types::UnsupportedType;
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
@@ -123,6 +125,11 @@ impl Column {
             Values::Text { bytes, ends } => {
                 match json.peek()? {
                     Kind::String => bytes.extend_from_slice(json.string()?.as_bytes()),
+                    Kind::Object | Kind::Array => {
+                        let mut text = Vec::new();
+                        push_compact(json, &mut text)?;
+                        bytes.extend_from_slice(&text);
+                    }
                     _ => bytes.extend_from_slice(json.skip()?.as_bytes()),
                 }
                 ends.push(
@@ -280,6 +287,48 @@ fn number_token<'a>(json: &mut Scanner<'a>, field: &str, expected: &DataType) ->
         }),
         _ => Err(wrong_type(field, expected, json.skip()?)),
     }
+}
+
+/// An object or an array written again as Jackson does: without blanks, what has a point or an exponent as a DOUBLE.
+fn push_compact(json: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let mut is_first = true;
+    let mut separate = |out: &mut Vec<u8>| {
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
+    };
+    match json.peek()? {
+        Kind::Object => {
+            json.begin_object()?;
+            out.push(b'{');
+            while let Some(key) = json.next_key()? {
+                separate(out);
+                push_text(out, &key);
+                out.push(b':');
+                push_compact(json, out)?;
+            }
+            out.push(b'}');
+        }
+        Kind::Array => {
+            json.begin_array()?;
+            out.push(b'[');
+            while json.next_element()? {
+                separate(out);
+                push_compact(json, out)?;
+            }
+            out.push(b']');
+        }
+        Kind::String => push_text(out, &json.string()?),
+        Kind::Number => {
+            let number = json.number()?;
+            match number.parse::<f64>() {
+                Ok(value) if number.contains(['.', 'e', 'E']) => out.extend_from_slice(double_text(value).as_bytes()),
+                _ => out.extend_from_slice(number.as_bytes()),
+            }
+        }
+        _ => out.extend_from_slice(json.skip()?.as_bytes()),
+    }
+    Ok(())
 }
 
 fn boolean(json: &mut Scanner<'_>, field: &str, expected: &DataType) -> Result<bool, DecodeError> {

@@ -166,7 +166,13 @@ pub(crate) fn last(graph: &mut Graph, name: &str, input: NodeId, partition: Colu
 
 pub(crate) fn to_topic(graph: &mut Graph, input: NodeId, topic: &str) -> NodeId {
     let schema = Arc::clone(&graph.nodes[input].schema);
-    push(graph, topic, NodeKind::Sink(Sink::Topic { topic: topic.into(), key: Vec::new() }), &[input], schema)
+    push(
+        graph,
+        topic,
+        NodeKind::Sink(Sink::Topic { topic: topic.into(), key: None, json: Default::default() }),
+        &[input],
+        schema,
+    )
 }
 
 /// Into a table of this name; with a key, a primary-key table.

@@ -1,7 +1,9 @@
-//! Rows as JSON records, as Flink's `json` format writes them: the columns in order, NULLs written, times in SQL's form.
+//! Rows as JSON records, as Flink's `json` format writes them: the columns in order, NULLs and times as its options say.
 //!
-//! DECIMALs and DOUBLEs are spelled as Java spells them (`1E-8`, `1.0E7`): the default of Flink 2.0.
+//! DECIMALs and DOUBLEs are spelled as Java spells them (`1E-8`, `1.0E7`), which is the default of Flink 2.0; DECIMALs
+//! without trailing zeros then.
 
+use crate::functions::convert::write_decimal;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -9,48 +11,44 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use hoga_sql::{JsonFormat, JsonTimestamps};
 use std::io::Write;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
 /// One row as an object.
-pub(crate) fn push_row(out: &mut Vec<u8>, batch: &RecordBatch, row: usize) -> Result<(), ArrowError> {
-    let schema = batch.schema_ref();
-    let members = schema.fields().iter().map(|field| field.name().as_str()).zip(batch.columns());
-    push_object(out, members, row)
-}
-
-/// Some columns of a row as an object.
-pub(crate) fn push_columns(
+pub(crate) fn push_row(
     out: &mut Vec<u8>,
     batch: &RecordBatch,
-    columns: &[usize],
     row: usize,
+    format: &JsonFormat,
 ) -> Result<(), ArrowError> {
     let schema = batch.schema_ref();
-    let members = columns.iter().map(|column| (schema.field(*column).name().as_str(), batch.column(*column)));
-    push_object(out, members, row)
+    let members = schema.fields().iter().map(|field| field.name().as_str()).zip(batch.columns());
+    push_object(out, members, row, format)
 }
 
 fn push_object<'a>(
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (&'a str, &'a ArrayRef)>,
     row: usize,
+    format: &JsonFormat,
 ) -> Result<(), ArrowError> {
     out.push(b'{');
+    let members = members.filter(|(_, column)| !format.ignore_null_fields || column.is_valid(row));
     for (index, (name, column)) in members.enumerate() {
         if index > 0 {
             out.push(b',');
         }
         push_text(out, name);
         out.push(b':');
-        push_value(out, column, row)?;
+        push_value(out, column, row, format)?;
     }
     out.push(b'}');
     Ok(())
 }
 
-fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> Result<(), ArrowError> {
+fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize, format: &JsonFormat) -> Result<(), ArrowError> {
     if column.is_null(row) {
         out.extend_from_slice(b"null");
         return Ok(());
@@ -72,7 +70,16 @@ fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> Result<(), Ar
             Ok(())
         }
         DataType::Decimal128(_, scale) => {
-            out.extend_from_slice(java_decimal(column.as_primitive::<Decimal128Type>().value(row), *scale).as_bytes());
+            let units = column.as_primitive::<Decimal128Type>().value(row);
+            let text = if format.plain_decimals && *scale >= 0 {
+                let mut text = String::new();
+                write_decimal(&mut text, units, usize::from(scale.unsigned_abs()));
+                text
+            } else {
+                let (units, scale) = without_zeros(units, *scale);
+                java_decimal(units, scale)
+            };
+            out.extend_from_slice(text.as_bytes());
             Ok(())
         }
         DataType::Utf8 => {
@@ -86,11 +93,14 @@ fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> Result<(), Ar
         }
         DataType::Timestamp(TimeUnit::Millisecond, zone) => {
             let micros = column.as_primitive::<TimestampMillisecondType>().value(row).saturating_mul(1_000);
-            push_time(out, micros, zone.is_some())?;
+            push_time(out, micros, zone.is_some(), format.timestamps)?;
             Ok(())
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-            push_time(out, column.as_primitive::<TimestampMicrosecondType>().value(row), zone.is_some())?;
+            {
+                let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+                push_time(out, micros, zone.is_some(), format.timestamps)?
+            };
             Ok(())
         }
         DataType::List(_) => {
@@ -100,14 +110,14 @@ fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> Result<(), Ar
                 if index > 0 {
                     out.push(b',');
                 }
-                push_value(out, &elements, index)?;
+                push_value(out, &elements, index, format)?;
             }
             out.push(b']');
             Ok(())
         }
         DataType::Struct(fields) => {
             let columns = column.as_struct().columns();
-            push_object(out, fields.iter().map(|field| field.name().as_str()).zip(columns), row)?;
+            push_object(out, fields.iter().map(|field| field.name().as_str()).zip(columns), row, format)?;
             Ok(())
         }
         other => return Err(ArrowError::NotYetImplemented(format!("{} as JSON", crate::types::sql_name(other)))),
@@ -115,12 +125,13 @@ fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> Result<(), Ar
     written.map_err(|error| ArrowError::IoError("writing into memory".into(), error))
 }
 
-/// `yyyy-MM-dd HH:mm:ss`, then the fraction as far as it goes, then `Z` for an instant.
-fn push_time(out: &mut Vec<u8>, micros: i64, is_instant: bool) -> Result<(), ArrowError> {
+/// `yyyy-MM-dd HH:mm:ss`, or with a T between, then the fraction as far as it goes, then `Z` for an instant.
+fn push_time(out: &mut Vec<u8>, micros: i64, is_instant: bool, form: JsonTimestamps) -> Result<(), ArrowError> {
+    let between = if form == JsonTimestamps::Iso8601 { 'T' } else { ' ' };
     let time = time_of(micros)?;
     let (year, month, day) = (time.year(), time.month(), time.day());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    let mut text = format!("\"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+    let mut text = format!("\"{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}");
     let fraction = micros.rem_euclid(1_000_000);
     if fraction > 0 {
         text.push('.');
@@ -138,6 +149,18 @@ fn time_of(micros: i64) -> Result<NaiveDateTime, ArrowError> {
     let time = DateTime::from_timestamp_micros(micros);
     let out_of_range = || ArrowError::InvalidArgumentError(format!("a time out of range: {micros} µs"));
     time.map(|time| time.naive_utc()).ok_or_else(out_of_range)
+}
+
+/// Java's `BigDecimal.stripTrailingZeros`.
+fn without_zeros(mut units: i128, mut scale: i8) -> (i128, i8) {
+    if units == 0 {
+        return (0, 0);
+    }
+    while units % 10 == 0 && scale > i8::MIN {
+        units /= 10;
+        scale -= 1;
+    }
+    (units, scale)
 }
 
 /// Java's `BigDecimal.toString`.
@@ -187,7 +210,7 @@ fn java_double(scientific: &str, value: f64) -> String {
 }
 
 /// A string as Jackson escapes it.
-fn push_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for byte in text.bytes() {
         match byte {
@@ -229,7 +252,7 @@ mod tests {
         let batch = batch.expect("a batch");
         let text = |row| {
             let mut out = Vec::new();
-            push_row(&mut out, &batch, row).expect("JSON");
+            push_row(&mut out, &batch, row, &JsonFormat::default()).expect("JSON");
             String::from_utf8(out).expect("text")
         };
         assert_eq!(
@@ -238,8 +261,29 @@ mod tests {
         );
         assert_eq!(
             text(1),
-            r#"{"market":null,"at":"1970-01-01 00:00:00Z","plain":"1969-12-31 23:59:59.999","ratio":1.0E7,"price":0.00000150}"#
+            r#"{"market":null,"at":"1970-01-01 00:00:00Z","plain":"1969-12-31 23:59:59.999","ratio":1.0E7,"price":0.0000015}"#
         );
+    }
+
+    #[test]
+    fn as_the_options_say() {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("market", Arc::new(StringArray::from(vec![None::<&str>]))),
+            ("at", Arc::new(TimestampMillisecondArray::from(vec![1_785_395_043_830]).with_timezone("UTC"))),
+            ("price", Arc::new(Decimal128Array::from(vec![15_000]).with_precision_and_scale(20, 2).expect("a type"))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
+        let format = JsonFormat {
+            timestamps: JsonTimestamps::Iso8601,
+            plain_decimals: true,
+            ignore_null_fields: true,
+            ..JsonFormat::default()
+        };
+        let mut out = Vec::new();
+        push_row(&mut out, &batch.expect("a batch"), 0, &format).expect("JSON");
+        assert_eq!(String::from_utf8(out).expect("text"), r#"{"at":"2026-07-30T07:04:03.83Z","price":150.00}"#);
+        assert_eq!(without_zeros(15_000, 2), (15, -1));
+        assert_eq!(java_decimal(15, -1), "1.5E+2");
     }
 
     #[test]

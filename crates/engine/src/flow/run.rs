@@ -253,7 +253,7 @@ impl Flow {
             return Ok(record_letter(records, stored, stage, reason));
         }
         let mut value = Vec::new();
-        json::push_row(&mut value, &rows.batch, row)?;
+        json::push_row(&mut value, &rows.batch, row, &hoga_sql::JsonFormat::default())?;
         Ok(DeadLetter { key: None, value: value.into(), timestamp_ms: step.now_ms, reason, stage, source: None })
     }
 

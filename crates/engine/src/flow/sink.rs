@@ -7,9 +7,11 @@ use crate::checkpoint::SinkState;
 use crate::error::EngineError;
 use crate::graph::{ColumnId, Node, NodeId, Sink};
 use crate::stats::NodeStats;
+use arrow::array::{Array, AsArray};
 use bytes::Bytes;
 use hoga_lake::{ChangeBatch, LiveTable};
 use hoga_log::{Log, Record};
+use hoga_sql::JsonFormat;
 use std::sync::{Arc, Mutex};
 
 pub struct SinkRuntime {
@@ -26,7 +28,8 @@ pub enum SinkTarget {
 
 pub struct TopicSink {
     pub topic: String,
-    key: Vec<ColumnId>,
+    key: Option<ColumnId>,
+    json: JsonFormat,
     pub(super) outbox: Mutex<Outbox>,
 }
 
@@ -45,9 +48,14 @@ impl SinkRuntime {
         let target = match (sink, table) {
             (Sink::Lake { .. }, Some(table)) => SinkTarget::Lake(table),
             (Sink::Lake { .. }, None) => return Err(EngineError::Graph(node.name.clone())),
-            (Sink::Topic { topic, key }, _) => {
+            (Sink::Topic { topic, key, json }, _) => {
                 let outbox = Outbox::open(log, topic, saved.and_then(|saved| saved.outbox.as_ref()))?;
-                SinkTarget::Topic(TopicSink { topic: topic.clone(), key: key.clone(), outbox: Mutex::new(outbox) })
+                SinkTarget::Topic(TopicSink {
+                    topic: topic.clone(),
+                    key: *key,
+                    json: *json,
+                    outbox: Mutex::new(outbox),
+                })
             }
         };
         Ok(SinkRuntime { name: node.name.clone(), target, node: id, stats: NodeStats::default() })
@@ -70,7 +78,7 @@ impl SinkRuntime {
         match &self.target {
             SinkTarget::Lake(table) => table.apply(ChangeBatch { rows: rows.batch, kinds: rows.kinds })?,
             SinkTarget::Topic(sink) => {
-                let records = records(&rows, &sink.key, now_ms)?;
+                let records = records(&rows, sink, now_ms)?;
                 let mut outbox = lock(&sink.outbox);
                 outbox.push(records);
                 flow.until_written(&self.stats, || outbox.flush())?;
@@ -81,18 +89,14 @@ impl SinkRuntime {
     }
 }
 
-fn records(rows: &Rows, key: &[ColumnId], now_ms: i64) -> Result<Vec<Record>, EngineError> {
+/// The key is the column's text as it is; NULL is none.
+fn records(rows: &Rows, sink: &TopicSink, now_ms: i64) -> Result<Vec<Record>, EngineError> {
     let record = |row: usize| {
         let mut value = Vec::with_capacity(256);
-        json::push_row(&mut value, &rows.batch, row)?;
-        let key = match key {
-            [] => None,
-            columns => {
-                let mut text = Vec::new();
-                json::push_columns(&mut text, &rows.batch, columns, row)?;
-                Some(Bytes::from(text))
-            }
-        };
+        json::push_row(&mut value, &rows.batch, row, &sink.json)?;
+        let column = sink.key.and_then(|column| rows.batch.column(column).as_string_opt::<i32>());
+        let text = column.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row));
+        let key = text.map(|text| Bytes::copy_from_slice(text.as_bytes()));
         Ok(Record { key, value: value.into(), timestamp_ms: now_ms, headers: Vec::new() })
     };
     (0..rows.len()).map(record).collect()

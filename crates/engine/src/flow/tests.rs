@@ -194,7 +194,7 @@ fn naive(shape: WindowShape, puts: &[Put]) -> Vec<String> {
         for key in 0..4 {
             let mut rows: Vec<(i64, i64)> = puts.iter().filter(|put| put.1 == key).map(|put| (put.3, put.2)).collect();
             rows.sort_unstable();
-            for run in rows.chunk_by(|one, next| next.0 - one.0 < gap_ms) {
+            for run in rows.chunk_by(|one, next| next.0 - one.0 <= gap_ms) {
                 let span = (run[0].0, run[run.len() - 1].0 + gap_ms, key);
                 windows.insert(span, run.iter().map(|row| row.1).collect());
             }

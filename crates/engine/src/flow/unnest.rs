@@ -19,17 +19,20 @@ pub(crate) fn unnest(
     let lists = rows.batch.column(array).as_list_opt::<i32>();
     let lists = lists.ok_or_else(|| ArrowError::InvalidArgumentError("UNNEST of what is no array".into()))?;
     let offsets = lists.value_offsets();
+    let is_rows = matches!(lists.values().data_type(), DataType::Struct(_));
     let mut parents: Vec<u32> = Vec::with_capacity(lists.values().len());
     let mut elements: Vec<Option<u32>> = Vec::with_capacity(lists.values().len());
     let mut numbers: Vec<Option<i32>> = Vec::new();
     for row in 0..lists.len() {
         let (from, to) = if lists.is_valid(row) { (offsets[row], offsets[row + 1]) } else { (0, 0) };
-        if from == to && keeps_empty {
+        // a NULL row is no element, as in Flink; a NULL number is one
+        let is_element = |element: i32| !is_rows || lists.values().is_valid(element as usize);
+        if keeps_empty && !(from..to).any(is_element) {
             parents.push(row as u32);
             elements.push(None);
             numbers.push(None);
         }
-        for element in from..to {
+        for element in (from..to).filter(|element| is_element(*element)) {
             parents.push(row as u32);
             elements.push(Some(element as u32));
             numbers.push(Some(element - from + 1));

@@ -116,17 +116,22 @@ fn local_ms(array: &ArrayRef) -> Result<Int64Array> {
     }
 }
 
-/// A part of each time, BIGINT.
+/// The day of a time as Flink finds it: cut towards 1970, so the last day of 1969 counts as the first of 1970.
+fn day_start(ms: i64) -> i64 {
+    ms / DAY_MS * DAY_MS
+}
+
+/// A part of each time, BIGINT. Before 1970 Flink's division cuts towards zero: the hour of -1 ms is 0, its milliseconds are -1.
 pub(crate) fn part(array: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
     let times = local_ms(array)?;
     let parts: Int64Array = match unit {
-        Unit::Microsecond => times.unary(|ms| ms.rem_euclid(SECOND_MS) * 1_000),
-        Unit::Millisecond => times.unary(|ms| ms.rem_euclid(SECOND_MS)),
-        Unit::Second => times.unary(|ms| ms.rem_euclid(MINUTE_MS) / SECOND_MS),
-        Unit::Minute => times.unary(|ms| ms.rem_euclid(HOUR_MS) / MINUTE_MS),
-        Unit::Hour => times.unary(|ms| ms.rem_euclid(DAY_MS) / HOUR_MS),
-        Unit::Epoch => times.unary(|ms| ms.div_euclid(SECOND_MS)),
-        _ => times.unary(|ms| date_part(calendar(ms), unit)),
+        Unit::Microsecond => times.unary(|ms| ms % SECOND_MS * 1_000),
+        Unit::Millisecond => times.unary(|ms| ms % SECOND_MS),
+        Unit::Second => times.unary(|ms| ms % MINUTE_MS / SECOND_MS),
+        Unit::Minute => times.unary(|ms| ms % HOUR_MS / MINUTE_MS),
+        Unit::Hour => times.unary(|ms| ms % DAY_MS / HOUR_MS),
+        Unit::Epoch => times.unary(|ms| ms / SECOND_MS),
+        _ => times.unary(|ms| date_part(calendar(day_start(ms)), unit)),
     };
     Ok(Arc::new(parts))
 }
@@ -157,6 +162,8 @@ fn edge_of(ms: i64, unit: Unit, up: bool) -> i64 {
         let floor = ms.div_euclid(size) * size;
         return if up && floor < ms { floor + size } else { floor };
     }
+    // from a week on Flink looks at the day alone: any time of a month's first day is an edge
+    let ms = day_start(ms);
     let date = calendar(ms).date();
     let floor = match unit {
         // 1970-01-01 was a Thursday, Sunday is the first day of Calcite's week
@@ -261,9 +268,17 @@ pub(crate) fn difference(from: &ArrayRef, to: &ArrayRef, unit: Unit) -> Result<A
     Ok(Arc::new(differences))
 }
 
+/// Calcite's subtractMonths: by the days, then by the times of day if the months end on the same day.
 fn whole_months(from: i64, to: i64) -> i64 {
+    let (from_day, to_day) = (from.div_euclid(DAY_MS) * DAY_MS, to.div_euclid(DAY_MS) * DAY_MS);
+    let months = months_between_days(from_day, to_day);
+    let is_short = months_after(from_day, months) == to_day && to - to_day < from - from_day;
+    if is_short { months - 1 } else { months }
+}
+
+fn months_between_days(from: i64, to: i64) -> i64 {
     if to < from {
-        return -whole_months(to, from);
+        return -months_between_days(to, from);
     }
     let (a, b) = (calendar(from), calendar(to));
     let months = i64::from(b.year() - a.year()) * 12 + i64::from(b.month()) - i64::from(a.month());
@@ -302,6 +317,8 @@ mod tests {
         check("2026-07-30 09:31:07", Unit::Month, "2026-07-01 00:00:00", "2026-08-01 00:00:00");
         check("2026-08-30 09:31:07", Unit::Quarter, "2026-07-01 00:00:00", "2026-10-01 00:00:00");
         check("2026-01-01 00:00:00", Unit::Year, "2026-01-01 00:00:00", "2026-01-01 00:00:00");
+        check("1970-01-01 09:00:00", Unit::Month, "1970-01-01 00:00:00", "1970-01-01 00:00:00");
+        check("1969-12-31 23:59:59", Unit::Month, "1970-01-01 00:00:00", "1970-01-01 00:00:00");
         check("1969-12-31 23:59:59", Unit::Hour, "1969-12-31 23:00:00", "1970-01-01 00:00:00");
     }
 
@@ -310,6 +327,7 @@ mod tests {
         assert_eq!(months_after(ms("2026-01-31 10:00:00"), 1), ms("2026-02-28 10:00:00"));
         assert_eq!(months_after(ms("2026-03-31 10:00:00"), -1), ms("2026-02-28 10:00:00"));
         assert_eq!(whole_months(ms("2026-01-31 10:00:00"), ms("2026-02-28 10:00:00")), 1);
+        assert_eq!(whole_months(ms("2026-01-31 00:00:00"), ms("1969-12-31 23:59:59")), -673);
         assert_eq!(whole_months(ms("2026-02-28 10:00:00"), ms("2026-01-28 10:00:00")), -1);
     }
 
@@ -320,5 +338,8 @@ mod tests {
         assert_eq!(date_part(time, Unit::DayOfWeek), 5, "a Thursday, counted from Sunday");
         assert_eq!(date_part(calendar(ms("2027-01-01 00:00:00")), Unit::Week), 53);
         assert_eq!(date_part(time, Unit::Quarter), 1);
+        let before: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![-1]));
+        let of = |unit| part(&before, unit).expect("a part").as_primitive::<Int64Type>().value(0);
+        assert_eq!([Unit::Year, Unit::Day, Unit::Hour, Unit::Millisecond, Unit::Epoch].map(of), [1970, 1, 0, -1, 0]);
     }
 }

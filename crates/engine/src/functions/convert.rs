@@ -1,7 +1,7 @@
 //! CAST as Flink computes it, value by value.
 //!
 //! Source: Flink 2.0, CastRuleProvider's rules. Integers wrap and decimals are cut as Java's casts do; a DECIMAL that does not
-//! fit is NULL; a text that is no number or no time fails.
+//! fit is NULL, and where a CAST is written out it fails here; a text that is no number or no time fails.
 
 use super::number_text::{double_text, float_text, parse_decimal_half_up, parse_double, parse_long};
 use super::time_text::{parse_date, parse_timestamp_us, write_date, write_timestamp};
@@ -34,6 +34,8 @@ pub(crate) struct Conversion {
     pub(crate) zone: Tz,
     /// What fails is NULL.
     pub(crate) is_try: bool,
+    /// An exact number that is too large for a DECIMAL fails instead of being NULL, as in Flink: a written CAST.
+    pub(crate) is_strict: bool,
 }
 
 impl Conversion {
@@ -47,6 +49,14 @@ impl Conversion {
             return Ok(None);
         }
         exec_err!("'{value}' is no {}", self.to)
+    }
+
+    /// An exact number that may not fit into a DECIMAL.
+    fn exact(&self, value: Option<i128>, given: impl Fn() -> String) -> Result<Option<i128>> {
+        if value.is_none() && self.is_strict {
+            return exec_err!("'{}' does not fit into {}", given(), self.to);
+        }
+        Ok(value)
     }
 }
 
@@ -225,6 +235,14 @@ fn to_float(array: &ArrayRef, conversion: &Conversion) -> Result<ArrayRef> {
     Ok(cast(array, &ArrowType::Float32)?)
 }
 
+/// DECIMALs of so many digits Flink reads by a parser of its own.
+const SHORT_DECIMAL_DIGITS: u32 = 18;
+
+/// One character that that parser takes for 0 (a mistake of Flink's, kept).
+fn is_odd_character(text: &str) -> bool {
+    matches!(text.as_bytes(), [byte] if byte.is_ascii() && !byte.is_ascii_digit() && !matches!(byte, b'+' | b'-' | b'.'))
+}
+
 /// 10 to a power.
 fn ten(power: u32) -> i128 {
     10i128.pow(power)
@@ -238,27 +256,32 @@ fn to_decimal(array: &ArrayRef, conversion: &Conversion, precision: u32, scale: 
         ArrowType::Decimal128(_, from) => {
             let from = u32::from(from.unsigned_abs());
             let values = array.as_primitive::<Decimal128Type>();
-            if scale >= from {
-                let unit = ten(scale - from);
-                values.unary_opt(|value| value.checked_mul(unit).filter(fits))
-            } else {
-                let unit = ten(from - scale);
-                let half = unit / 2;
-                values.unary_opt(|value| Some((value + if value < 0 { -half } else { half }) / unit).filter(fits))
-            }
+            let rescaled = |value: i128| {
+                if scale >= from {
+                    value.checked_mul(ten(scale - from))
+                } else {
+                    let unit = ten(from - scale);
+                    let half = unit / 2;
+                    value.checked_add(if value < 0 { -half } else { half }).map(|value| value / unit)
+                }
+            };
+            each(array, values.iter(), |value| {
+                conversion.exact(rescaled(value).filter(fits), || {
+                    let mut given = String::new();
+                    write_decimal(&mut given, value, from as usize);
+                    given
+                })
+            })?
         }
         ArrowType::Utf8 => {
             each(array, array.as_string::<i32>().iter(), |text| match parse_decimal_half_up(text.trim(), scale) {
                 Some(value) => Ok(value.filter(fits)),
+                None if precision <= SHORT_DECIMAL_DIGITS && is_odd_character(text.trim()) => Ok(Some(0)),
                 None => conversion.failed(text),
             })?
         }
-        ArrowType::Float32 => each(array, array.as_primitive::<Float32Type>().iter(), |value| {
-            match parse_decimal_half_up(&value.to_string(), scale) {
-                Some(value) => Ok(value.filter(fits)),
-                None => conversion.failed(&value.to_string()),
-            }
-        })?,
+        // by the text of the DOUBLE that it is, as Flink does
+        ArrowType::Float32 => return to_decimal(&cast(array, &ArrowType::Float64)?, conversion, precision, scale),
         ArrowType::Float64 => each(array, array.as_primitive::<Float64Type>().iter(), |value| {
             match parse_decimal_half_up(&value.to_string(), scale) {
                 Some(value) => Ok(value.filter(fits)),
@@ -268,7 +291,9 @@ fn to_decimal(array: &ArrayRef, conversion: &Conversion, precision: u32, scale: 
         _ => {
             let unit = ten(scale);
             let values = wide_integers(array)?;
-            each(array, values.iter(), |value| Ok(i128::from(value).checked_mul(unit).filter(fits)))?
+            each(array, values.iter(), |value| {
+                conversion.exact(i128::from(value).checked_mul(unit).filter(fits), || value.to_string())
+            })?
         }
     };
     Ok(Arc::new(values.with_precision_and_scale(precision as u8, scale as i8)?))
@@ -469,7 +494,11 @@ fn to_timestamp(array: &ArrayRef, conversion: &Conversion, precision: u32, to_in
             (false, true) => zone.utc_ms(ms),
             _ => ms,
         };
-        (ms.saturating_mul(1_000).saturating_add(rest)).div_euclid(unit).saturating_mul(unit)
+        match precision {
+            // Flink cuts milliseconds towards 1970
+            0..=3 => ms / (unit / 1_000) * unit,
+            _ => ms.saturating_mul(1_000).saturating_add(rest).div_euclid(unit).saturating_mul(unit),
+        }
     });
     let zone = to_instant.then_some(UTC);
     Ok(match precision {

@@ -113,6 +113,8 @@ impl Pattern {
         for piece in &self.0 {
             // writing into a String cannot fail
             let _ = match piece {
+                // four letters of a year are exactly four digits, or a sign tells that there are more
+                Piece::Number(Part::Year, 4) if time.year() > 9_999 => write!(out, "+{}", time.year()),
                 Piece::Number(part, digits) => write!(out, "{:0digits$}", value(time, *part)),
                 Piece::ShortYear => write!(out, "{:02}", time.year().rem_euclid(100)),
                 Piece::Fraction(digits) => {

@@ -65,17 +65,13 @@ pub(crate) fn lower(array: &ArrayRef) -> Result<ArrayRef> {
     ascii_case(array, |bytes| bytes.make_ascii_lowercase(), str::to_lowercase)
 }
 
-/// Words are runs of letters and digits.
+/// Words are runs of ASCII letters and digits: all else is left as it is, and ends a word.
 pub(crate) fn initcap(array: &ArrayRef) -> Result<ArrayRef> {
     map(array, |text, out| {
         let mut inside = false;
         for c in text.chars() {
-            match (c.is_alphanumeric(), inside) {
-                (true, false) => out.extend(c.to_uppercase()),
-                (true, true) => out.extend(c.to_lowercase()),
-                (false, _) => out.push(c),
-            }
-            inside = c.is_alphanumeric();
+            out.push(if inside { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
+            inside = c.is_ascii_alphanumeric();
         }
     })
 }
@@ -200,6 +196,7 @@ pub(crate) fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let mut result = StringBuilder::with_capacity(texts.len(), texts.values().len());
     for ((text, from), to) in texts.iter().zip(from).zip(to) {
         match (text, from, to) {
+            (Some(text), Some(""), Some(to)) => result.append_value(between_units(text, to)),
             (Some(text), Some(from), Some(to)) if text.contains(from) => {
                 result.append_value(text.replace(from, to));
             }
@@ -208,6 +205,27 @@ pub(crate) fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(result.finish()))
+}
+
+/// The text as Java holds it: LPAD, RPAD, OVERLAY and REPLACE of nothing count its UTF-16 units.
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// Back from UTF-16. Half a character becomes a question mark, as Java writes it.
+fn text_of(units: &[u16]) -> String {
+    char::decode_utf16(units.iter().copied()).map(|c| c.unwrap_or('?')).collect()
+}
+
+/// `to` before, between and behind all units.
+fn between_units(text: &str, to: &str) -> String {
+    let to = units(to);
+    let mut result = to.clone();
+    for unit in text.encode_utf16() {
+        result.push(unit);
+        result.extend(&to);
+    }
+    text_of(&result)
 }
 
 /// Where the second stands in the first, from 1; 0 if it does not.
@@ -226,6 +244,9 @@ pub(crate) fn locate(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 fn found_from(text: &str, part: &str, from: i64) -> i32 {
+    if part.is_empty() {
+        return 1;
+    }
     let Some(skipped) = from.checked_sub(1).and_then(|skipped| usize::try_from(skipped).ok()) else { return 0 };
     if skipped > count_chars(text) {
         return 0;
@@ -248,7 +269,8 @@ pub(crate) fn pad(arguments: &[ArrayRef], on_left: bool) -> Result<ArrayRef> {
             result.append_null();
             continue;
         };
-        let missing = length.saturating_sub(count_chars(text));
+        let text = units(text);
+        let missing = length.saturating_sub(text.len());
         if missing > 0 && fill.is_empty() {
             result.append_null();
             continue;
@@ -256,10 +278,10 @@ pub(crate) fn pad(arguments: &[ArrayRef], on_left: bool) -> Result<ArrayRef> {
         if length > TEXT_BYTES_MAX {
             return datafusion::common::exec_err!("a text of more than {TEXT_BYTES_MAX} characters");
         }
-        let filling: String = fill.chars().cycle().take(missing).collect();
-        let kept = &text[..char_start(text, length)];
-        let padded = if on_left { filling + kept } else { kept.to_owned() + &filling };
-        result.append_value(padded);
+        let filling: Vec<u16> = units(fill).into_iter().cycle().take(missing).collect();
+        let kept = &text[..length.min(text.len())];
+        let padded = if on_left { [&filling, kept].concat() } else { [kept, &filling].concat() };
+        result.append_value(text_of(&padded));
     }
     Ok(Arc::new(result.finish()))
 }
@@ -272,22 +294,22 @@ pub(crate) fn overlay(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let mut result = StringBuilder::new();
     for (row, ((text, over), start)) in texts.iter().zip(overs).zip(starts.iter()).enumerate() {
         let length = match lengths {
-            None => over.map(|over| count_chars(over) as i64),
+            None => over.map(|over| over.encode_utf16().count() as i64),
             Some(lengths) => lengths.is_valid(row).then(|| lengths.value(row)),
         };
         let (Some(text), Some(over), Some(start), Some(length)) = (text, over, start, length) else {
             result.append_null();
             continue;
         };
-        let count = count_chars(text) as i64;
+        let all = units(text);
+        let count = all.len() as i64;
         if start <= 0 || start > count {
             result.append_value(text);
             continue;
         }
-        let from = char_start(text, (start - 1) as usize);
-        let resumed = start - 1 + length;
-        let rest = if (0..=count).contains(&resumed) { &text[char_start(text, resumed as usize)..] } else { "" };
-        result.append_value(format!("{}{over}{rest}", &text[..from]));
+        let resumed = (start - 1).saturating_add(length);
+        let rest = if (0..=count).contains(&resumed) { &all[resumed as usize..] } else { &[] };
+        result.append_value(text_of(&[&all[..(start - 1) as usize], &units(over), rest].concat()));
     }
     Ok(Arc::new(result.finish()))
 }

@@ -7,17 +7,22 @@ use std::fmt::Write;
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
     let text = text.trim();
     let date = text.split([' ', 'T']).next()?;
-    days(date)
+    days(date, false)
 }
 
-fn days(text: &str) -> Option<i32> {
+/// A date may lack its day and its month, that of a timestamp may not.
+fn days(text: &str, is_whole: bool) -> Option<i32> {
     let mut parts = text.split('-');
     let year = parts.next()?;
     if year.len() > 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let month = parts.next().map_or(Some(1), two_digits)?;
-    let day = parts.next().map_or(Some(1), two_digits)?;
+    let (month, day) = (parts.next(), parts.next());
+    if is_whole && day.is_none() {
+        return None;
+    }
+    let month = month.map_or(Some(1), two_digits)?;
+    let day = day.map_or(Some(1), two_digits)?;
     if parts.next().is_some() {
         return None;
     }
@@ -36,7 +41,7 @@ pub(crate) fn parse_timestamp_us(text: &str) -> Option<i64> {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
-    let days = i64::from(days(date)?);
+    let days = i64::from(days(date, true)?);
     let us = match time {
         None => 0,
         Some(time) => time_us(time)?,
@@ -51,8 +56,8 @@ fn time_us(text: &str) -> Option<i64> {
     }
     let mut parts = clock.split(':');
     let hour = two_digits(parts.next()?)?;
-    let minute = parts.next().map_or(Some(0), two_digits)?;
-    let second = parts.next().map_or(Some(0), two_digits)?;
+    let minute = two_digits(parts.next()?)?;
+    let second = two_digits(parts.next()?)?;
     if parts.next().is_some() {
         return None;
     }
@@ -64,8 +69,8 @@ fn time_us(text: &str) -> Option<i64> {
 
 pub(crate) fn write_date(out: &mut String, days: i64) {
     let date = NaiveDate::default().checked_add_signed(chrono::Duration::days(days)).unwrap_or_default();
-    // writing into a String cannot fail
-    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+    // writing into a String cannot fail; Flink shows four digits of a year
+    let _ = write!(out, "{:04}-{:02}-{:02}", date.year().rem_euclid(10_000), date.month(), date.day());
 }
 
 /// With exactly so many digits behind the second.
@@ -100,6 +105,9 @@ mod tests {
         assert_eq!(parse_timestamp_us("1970-01-01T00:00:01"), None);
         assert_eq!(parse_timestamp_us("1970-01-02"), Some(86_400_000_000));
         assert_eq!(parse_timestamp_us("1970-01-01 25:00:00"), None);
+        assert_eq!(parse_timestamp_us("1970-01"), None, "a timestamp's date is whole");
+        assert_eq!(parse_timestamp_us("1970-01-01 10:00"), None, "and its time");
+        assert_eq!(parse_date("1970-01"), Some(0));
     }
 
     #[test]
@@ -112,5 +120,6 @@ mod tests {
         assert_eq!(text(1_500_000, 3), "1970-01-01 00:00:01.500");
         assert_eq!(text(-1, 6), "1969-12-31 23:59:59.999999");
         assert_eq!(text(0, 0), "1970-01-01 00:00:00");
+        assert_eq!(text(253_402_333_199_999_000, 0), "0000-01-01 08:59:59", "the year 10000");
     }
 }

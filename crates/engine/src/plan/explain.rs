@@ -275,9 +275,8 @@ fn sink_lines(node: &Node, sink: &Sink) -> Vec<String> {
                 format!("columns {}", columns.join(", ")),
             ]
         }
-        Sink::Topic { topic, key } => {
-            let key: Vec<String> = key.iter().map(|column| name(&node.schema, *column)).collect();
-            let key = if key.is_empty() { String::new() } else { format!(", key {}", key.join(", ")) };
+        Sink::Topic { topic, key, .. } => {
+            let key = key.map_or_else(String::new, |column| format!(", key {}", name(&node.schema, column)));
             vec![format!("topic {topic}{key}: {changes}"), format!("columns {}", columns.join(", "))]
         }
     }

@@ -245,7 +245,7 @@ fn sink_of(table: &Table, span: Span) -> Result<(Sink, SchemaRef), Mistake> {
                 fields.push(field_of(&declared.name, &declared.kind, declared.span)?);
             }
             let schema = schema_from(fields);
-            let mut key = Vec::new();
+            let mut key = None;
             for name in &kafka.key_fields {
                 let Ok(index) = schema.index_of(name) else {
                     let message = format!("'key.fields' names {}, which is no column of {}", quoted(name), table.path);
@@ -255,9 +255,9 @@ fn sink_of(table: &Table, span: Span) -> Result<(Sink, SchemaRef), Mistake> {
                     let message = format!("a raw key is a STRING here, and {} is not", quoted(name));
                     return Err(Mistake::new(table.span, message));
                 }
-                key.push(index);
+                key = Some(index);
             }
-            Ok((Sink::Topic { topic: kafka.topic.clone(), key }, schema))
+            Ok((Sink::Topic { topic: kafka.topic.clone(), key, json: kafka.json }, schema))
         }
     }
 }

@@ -139,7 +139,7 @@ fn lower_draft(
                 Sink::Lake { spec, sort_columns } => {
                     Sink::Lake { spec: spec.clone(), sort_columns: sort_columns.clone() }
                 }
-                Sink::Topic { topic, key } => Sink::Topic { topic: topic.clone(), key: key.clone() },
+                Sink::Topic { topic, key, json } => Sink::Topic { topic: topic.clone(), key: *key, json: *json },
             };
             let node = Node {
                 name: unique(draft.name, names),

@@ -17,6 +17,8 @@ const KNOWN: &[&str] = &[
     "json.ignore-parse-errors",
     "json.fail-on-missing-field",
     "json.timestamp-format.standard",
+    "json.encode.decimal-as-plain-number",
+    "json.encode.ignore-null-fields",
     "key.format",
     "key.fields",
     "value.fields-include",
@@ -24,9 +26,8 @@ const KNOWN: &[&str] = &[
     "properties.group.id",
 ];
 
-/// Options that tune Flink and change no row. Decimals are written as plain numbers anyway.
+/// Options that tune Flink and change no row.
 const WITHOUT_EFFECT: &[&str] = &[
-    "json.encode.decimal-as-plain-number",
     "scan.watermark.emit.strategy",
     "scan.topic-partition-discovery.interval",
     "scan.parallelism",
@@ -47,7 +48,6 @@ const FLINK_ONLY: &[&str] = &[
     "sink.transactional-id-prefix",
     "json.map-null-key.mode",
     "json.map-null-key.literal",
-    "json.encode.ignore-null-fields",
 ];
 
 /// The columns that `METADATA` can name.
@@ -80,6 +80,8 @@ pub(crate) fn kafka_table(options: &Options) -> Result<KafkaTable, Vec<Problem>>
                 &[("SQL", JsonTimestamps::Sql), ("ISO-8601", JsonTimestamps::Iso8601)],
             )
             .unwrap_or(JsonTimestamps::Sql),
+        plain_decimals: reader.boolean("json.encode.decimal-as-plain-number"),
+        ignore_null_fields: reader.boolean("json.encode.ignore-null-fields"),
     };
     if let (true, true, Some(entry)) =
         (json.ignore_parse_errors, json.fail_on_missing_field, options.entry("json.fail-on-missing-field"))

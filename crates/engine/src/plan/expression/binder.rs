@@ -289,7 +289,7 @@ impl<'a> Binder<'a> {
         let target = target.ok_or_else(|| flink_only(&format!("CAST to {written}"), span))?;
         let bound = self.value(value)?;
         match kind {
-            CastKind::Cast | CastKind::DoubleColon => cast::cast(bound, &target, self.session, span),
+            CastKind::Cast | CastKind::DoubleColon => cast::written_cast(bound, &target, self.session, span),
             CastKind::TryCast | CastKind::SafeCast => cast::try_cast(bound, &target, self.session, span),
         }
     }

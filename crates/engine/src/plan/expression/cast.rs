@@ -2,7 +2,7 @@
 
 use super::binder::Bind;
 use super::call::call;
-use super::types::{describe, is_numeric, is_string, is_timestamp, physical_type};
+use super::types::{decimal_of, describe, is_numeric, is_string, is_timestamp, physical_type};
 use super::{Bound, Session};
 use crate::functions::convert::{Conversion, convert};
 use datafusion::common::ScalarValue;
@@ -14,15 +14,27 @@ use std::sync::Arc;
 
 /// The value in another type. A value that has none there fails its row, or is NULL where Flink says so (DECIMAL).
 pub(in crate::plan) fn cast(bound: Bound, target: &DataType, session: Session, span: Span) -> Bind {
-    converted(bound, target, session, span, false)
+    converted(bound, target, session, span, Manner::Plain)
+}
+
+/// CAST as it is written: an exact number that is too large for its DECIMAL fails its row, where Flink has NULL.
+pub(super) fn written_cast(bound: Bound, target: &DataType, session: Session, span: Span) -> Bind {
+    converted(bound, target, session, span, Manner::Written)
 }
 
 /// The same, with NULL for what fails.
 pub(super) fn try_cast(bound: Bound, target: &DataType, session: Session, span: Span) -> Bind {
-    converted(bound, target, session, span, true).map(|bound| Bound { nullable: true, ..bound })
+    converted(bound, target, session, span, Manner::Try).map(|bound| Bound { nullable: true, ..bound })
 }
 
-fn converted(bound: Bound, target: &DataType, session: Session, span: Span, is_try: bool) -> Bind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Written,
+    Try,
+}
+
+fn converted(bound: Bound, target: &DataType, session: Session, span: Span, manner: Manner) -> Bind {
     if bound.is_null {
         return Ok(Bound::new(typed_null(target), target.clone(), true));
     }
@@ -43,8 +55,15 @@ fn converted(bound: Bound, target: &DataType, session: Session, span: Span, is_t
     if is_same {
         return Ok(Bound { data_type: target.clone(), ..bound });
     }
-    let conversion = Conversion { from: bound.data_type, to: target.clone(), zone: session.zone, is_try };
-    let name = format!("{}CAST AS {target}", if is_try { "TRY_" } else { "" });
+    let is_exact = decimal_of(&bound.data_type).is_some() && decimal_of(target).is_some();
+    let is_strict = is_exact && matches!(target, DataType::Decimal { .. }) && manner == Manner::Written;
+    let is_try = manner == Manner::Try;
+    let conversion = Conversion { from: bound.data_type, to: target.clone(), zone: session.zone, is_try, is_strict };
+    let name = match manner {
+        Manner::Try => format!("TRY_CAST AS {target}"),
+        _ if is_strict => format!("STRICT_CAST AS {target}"),
+        _ => format!("CAST AS {target}"),
+    };
     let expr =
         call(name, vec![bound.expr], physical_type(target), move |arguments| convert(&arguments[0], &conversion));
     Ok(Bound::new(expr, target.clone(), nullable))

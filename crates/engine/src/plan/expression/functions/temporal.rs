@@ -151,8 +151,13 @@ fn convert_tz(call: &Call<'_>) -> Bind {
     let name = format!("CONVERT_TZ '{from_name}' '{to_name}'");
     let bound = call.named(&name, vec![call.text(0)?], DataType::String, move |arguments| {
         let local = date_text::read(&arguments[0], &usual, true)?;
-        let conversion =
-            Conversion { from: DataType::Timestamp(3), to: DataType::TimestampLtz(3), zone: from, is_try: false };
+        let conversion = Conversion {
+            from: DataType::Timestamp(3),
+            to: DataType::TimestampLtz(3),
+            zone: from,
+            is_try: false,
+            is_strict: false,
+        };
         date_text::write(&convert(&local, &conversion)?, &usual, Some(to))
     })?;
     Ok(Bound { nullable: true, ..bound })
