@@ -26,7 +26,7 @@ const LEASE_WAIT: Duration = Duration::from_millis(100);
 /// A collector does not stand for election while it has listened for less than this and others do: longer than they need to replace a leader.
 const NEWCOMER: Duration = Duration::from_secs(30);
 /// How often a newcomer looks whether it is alone.
-const ELECTION_WAIT: Duration = Duration::from_millis(500);
+const ELECTION_WAIT: Duration = Duration::from_millis(200);
 /// After a failed write or take-over, before the next try.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// At the end, to write what still waits.
@@ -131,7 +131,7 @@ impl Relay {
 }
 
 /// A collector's place in the election. It stands only when it has listened for a while, or nobody else does: whoever leads next must have
-/// heard what the leader before it heard, and a newcomer has not.
+/// heard what the leader before it heard, and a newcomer has not. Of several newcomers the one that has listened longest stands first.
 #[derive(Default)]
 struct Candidacy {
     lease: OnceLock<Lease>,
@@ -141,6 +141,7 @@ impl Candidacy {
     /// Runs until it is told to stop. Then the lease goes with the last who knows it.
     fn stand(&self, options: &KafkaOptions, log: &KafkaLog, is_stopping: &AtomicBool) -> Result<(), LogError> {
         let began = Instant::now();
+        let mut alone_since: Option<Instant> = None;
         while !is_stopping.load(Ordering::Relaxed) {
             if let Some(lease) = self.lease.get() {
                 lease.poll(LEASE_WAIT)?;
@@ -154,7 +155,10 @@ impl Candidacy {
                     false
                 }
             };
-            if is_alone || began.elapsed() >= NEWCOMER {
+            alone_since = is_alone.then(|| alone_since.unwrap_or_else(Instant::now));
+            let listened = began.elapsed();
+            let is_first = alone_since.is_some_and(|since| since.elapsed() >= patience(listened));
+            if is_first || listened >= NEWCOMER {
                 let joined = Lease::join(options, GROUP, STATE_TOPIC)?;
                 // nobody else sets it
                 self.lease.get_or_init(|| joined);
@@ -375,4 +379,9 @@ impl Worker {
         status.overflowed.store(self.window.overflowed(), Ordering::Relaxed);
         status.waiting_events.store(leader.map_or(0, Leader::waiting) as u64, Ordering::Relaxed);
     }
+}
+
+/// How long a newcomer waits before it stands where nobody does: at most 3 s, the less the longer it has listened.
+fn patience(listened: Duration) -> Duration {
+    NEWCOMER.saturating_sub(listened) / 10
 }
