@@ -217,6 +217,9 @@ fn connectors() {
         kafka("'json.ignore-parse-error' = 'true', 'json.fail-on-missing-field' = 'yes'"),
         kafka("'json.ignore-parse-errors' = 'true', 'json.fail-on-missing-field' = 'true'"),
         kafka("'key.format' = 'raw', 'sink.delivery-guarantee' = 'exactly-once'"),
+        kafka("'key.format' = 'raw', 'key.fields' = 'a', 'json.encode.decimal-as-plain-number' = 'true'"),
+        kafka("'key.format' = 'avro', 'key.fields' = 'a;b', 'value.fields-include' = 'EXCEPT_KEY'"),
+        kafka("'key.fields' = 'a', 'scan.watermark.emit.strategy' = 'on-event'"),
         "CREATE CATALOG c WITH ('type' = 'hive'); CREATE CATALOG d WITH ('warehouse' = '/w'); CREATE CATALOG e WITH ('type' = 'paimon', 'metastore' = 'hive');".to_owned(),
         lake(") WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json')"),
         format!("{LAKE}CREATE TEMPORARY TABLE lake.d.t (a INT);"),
@@ -376,4 +379,29 @@ fn mistakes_stand_where_the_user_wrote_them() {
             /* 한글 */ USE `한글` x;
                                   ^"#]]
     .assert_eq(&error.to_string());
+}
+
+#[test]
+fn words_that_are_no_columns() {
+    let table = |columns: &str| format!("CREATE TABLE t ({columns}) {KAFKA};");
+    let shown = each(&[
+        table("a ARRAY<ROW<x INT>>, ts TIMESTAMP(3), x AS a[1].x, d AS TIMESTAMPDIFF(MONTH, ts, ts)"),
+        table("ts TIMESTAMP(3), d AS TIMESTAMPADD(DAY, 1, tss)"),
+        format!(
+            "CREATE TABLE t (k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) {KAFKA};
+             INSERT INTO t SELECT TIMESTAMPDIFF(DAY, ts, ts), ts FROM TABLE(SESSION(TABLE t PARTITION BY (k), DESCRIPTOR(ts), INTERVAL '1' HOUR));"
+        ),
+    ]);
+    expect![[r#""#]].assert_eq(&shown);
+}
+
+/// A file with mistakes still gives the planner what could be read.
+#[test]
+fn what_could_be_read() {
+    let text = format!(
+        "CREATE TABLE t (a INT) {KAFKA}; CREATE TABLE u (a STRNG) {KAFKA}; INSERT INTO t SELECT a FROM u; INSERT INTO t SELECT a FROM t;"
+    );
+    let (pipeline, mistakes) = crate::read_pipeline("t", &text, &|_| None);
+    let pipeline = pipeline.unwrap();
+    assert_eq!((pipeline.tables.len(), pipeline.jobs.len(), mistakes.len()), (1, 1, 1));
 }
