@@ -82,7 +82,7 @@ def test_topics_are_listed_and_messages_move_and_filter(stage: Stage, browser, s
     browser.save_screenshot(str(screenshots / "topics-3-partitions.png"))
     press(browser, "[data-tab=readers]")
     wait_for(lambda: rows(browser, "#reader-pane tbody tr"), "the readers of the topic", 10)
-    choose(browser, "upbit-trade -> upbit.trade")
+    choose(browser, "source upbit-trade")
     assert len(wait_for(lambda: rows(browser, "#group-pane tbody tr"), "lag by partition", 10)) == 3
     browser.save_screenshot(str(screenshots / "topics-3-group.png"))
 

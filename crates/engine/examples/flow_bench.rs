@@ -117,7 +117,7 @@ fn trade(number: u64) -> String {
         market % MARKETS,
         time + 30,
         number % 100_000_000,
-        if number % 3 == 0 { "ASK" } else { "BID" },
+        if number.is_multiple_of(3) { "ASK" } else { "BID" },
         17_853_950_438_310_000 + number
     )
 }

@@ -163,8 +163,7 @@ impl KafkaLog {
 
     fn describe(&self, topic: &str) -> Result<(Option<u32>, usize), LogError> {
         let client = self.shared.reader.client()?;
-        let found = admin::describe(&client, topic, REQUEST_MAX);
-        found.map_err(|(error, trouble)| error::of(format!("look up topic \"{topic}\""), &error, trouble))
+        admin::describe(&client, topic, REQUEST_MAX)
     }
 
     /// That the partition exists. A topic that nobody has told of is looked up.

@@ -82,7 +82,10 @@ mod tests {
         Rows { batch, kinds: None, origins: Some(vec![5, 6, 7, 8]) }
     }
 
-    fn run(keeps_empty: bool) -> (Vec<i64>, Vec<Option<i64>>, Vec<Option<i32>>, Vec<u32>) {
+    /// The row's own column, the element, its number, the record it came from.
+    type Unnested = (Vec<i64>, Vec<Option<i64>>, Vec<Option<i32>>, Vec<u32>);
+
+    fn run(keeps_empty: bool) -> Unnested {
         let rows = rows();
         let mut fields = rows.batch.schema().fields().to_vec();
         fields.push(Arc::new(Field::new("element", DataType::Int64, true)));

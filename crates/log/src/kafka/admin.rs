@@ -145,10 +145,11 @@ pub(super) fn describe(
     consumer: &BaseConsumer<Context>,
     topic: &str,
     wait: Duration,
-) -> Result<(Option<u32>, usize), (KafkaError, Option<super::context::Trouble>)> {
+) -> Result<(Option<u32>, usize), LogError> {
+    let failed = |found: &KafkaError, trouble| error::of(format!("look up topic \"{topic}\""), found, trouble);
     let metadata = consumer.fetch_metadata(Some(topic), wait).map_err(|error| {
         while consumer.poll(Duration::ZERO).is_some() {}
-        (error, consumer.context().trouble())
+        failed(&error, consumer.context().trouble())
     })?;
     let brokers = metadata.brokers().len();
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok((None, brokers)) };
@@ -157,6 +158,6 @@ pub(super) fn describe(
             Ok((Some(found.partitions().len() as u32).filter(|count| *count > 0), brokers))
         }
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok((None, brokers)),
-        Some(code) => Err((KafkaError::MetadataFetch(code), None)),
+        Some(code) => Err(failed(&KafkaError::MetadataFetch(code), None)),
     }
 }

@@ -266,8 +266,16 @@ fn connectors() {
         CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'json.ignore-parse-errors' = 'true', 'json.fail-on-missing-field' = 'true');
           1:155+6 json.fail-on-missing-field and json.ignore-parse-errors cannot both be true
         CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'key.format' = 'raw', 'sink.delivery-guarantee' = 'exactly-once');
-          1:87+12 option 'key.format' runs on Flink only
+          1:102+5 'key.format' needs 'key.fields'
           1:109+25 option 'sink.delivery-guarantee' runs on Flink only
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'key.format' = 'raw', 'key.fields' = 'a', 'json.encode.decimal-as-plain-number' = 'true');
+          ok
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'key.format' = 'avro', 'key.fields' = 'a;b', 'value.fields-include' = 'EXCEPT_KEY');
+          1:102+6 key format 'avro' runs on Flink only [write 'key.format' = 'raw']
+          1:125+5 a raw key is made of one column
+          1:157+12 'value.fields-include' = 'EXCEPT_KEY' runs on Flink only ['ALL' keeps the key's columns in the value]
+        CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json', 'key.fields' = 'a', 'scan.watermark.emit.strategy' = 'on-event');
+          1:102+3 'key.fields' needs 'key.format' [write 'key.format' = 'raw']
         CREATE CATALOG c WITH ('type' = 'hive'); CREATE CATALOG d WITH ('warehouse' = '/w'); CREATE CATALOG e WITH ('type' = 'paimon', 'metastore' = 'hive');
           1:33+6 catalog type 'hive' runs on Flink only
           1:64+20 option 'type' is missing [write 'type' = 'paimon']
@@ -392,7 +400,15 @@ fn words_that_are_no_columns() {
              INSERT INTO t SELECT TIMESTAMPDIFF(DAY, ts, ts), ts FROM TABLE(SESSION(TABLE t PARTITION BY (k), DESCRIPTOR(ts), INTERVAL '1' HOUR));"
         ),
     ]);
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        CREATE TABLE t (a ARRAY<ROW<x INT>>, ts TIMESTAMP(3), x AS a[1].x, d AS TIMESTAMPDIFF(MONTH, ts, ts)) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          ok
+        CREATE TABLE t (ts TIMESTAMP(3), d AS TIMESTAMPADD(DAY, 1, tss)) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+          1:60+3 column "tss" does not exist in this table [did you mean ts?]
+        CREATE TABLE t (k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json');
+                     INSERT INTO t SELECT TIMESTAMPDIFF(DAY, ts, ts), ts FROM TABLE(SESSION(TABLE t PARTITION BY (k), DESCRIPTOR(ts), INTERVAL '1' HOUR));
+          ok
+    "#]].assert_eq(&shown);
 }
 
 /// A file with mistakes still gives the planner what could be read.
