@@ -376,33 +376,33 @@ FROM orderbook_topic
 WHERE `code` IS NOT NULL AND `timestamp` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_1m
-SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)), CAST(`bar_end` AS TIMESTAMP_LTZ(3)),
-  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)), `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)),
-  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed', DATE_FORMAT(`bar_start`, 'yyyy-MM-dd')
+SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
+  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
+  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
 FROM bars_1m;
 
 INSERT INTO lake.upbit.candle_5m
-SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)), CAST(`bar_end` AS TIMESTAMP_LTZ(3)),
-  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)), `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)),
-  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed', DATE_FORMAT(`bar_start`, 'yyyy-MM-dd')
+SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
+  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
+  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
 FROM bars_5m;
 
 INSERT INTO lake.upbit.candle_15m
-SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)), CAST(`bar_end` AS TIMESTAMP_LTZ(3)),
-  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)), `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)),
-  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed', DATE_FORMAT(`bar_start`, 'yyyy-MM-dd')
+SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
+  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
+  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
 FROM bars_15m;
 
 INSERT INTO lake.upbit.candle_1h
-SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)), CAST(`bar_end` AS TIMESTAMP_LTZ(3)),
-  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)), `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)),
-  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed', DATE_FORMAT(`bar_start`, 'yyyy-MM-dd')
+SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
+  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
+  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
 FROM bars_1h;
 
 INSERT INTO lake.upbit.candle_1d
-SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)), CAST(`bar_end` AS TIMESTAMP_LTZ(3)),
-  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)), `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)),
-  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed', DATE_FORMAT(`bar_start`, 'yyyy-MM-dd')
+SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
+  CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
+  `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
 FROM bars_1d;
 
 -- Surge and plunge: 3 % or more within five minutes, looked at every minute, by open and close of the window.

@@ -45,8 +45,9 @@ class Peers:
         if running := os.environ.get("HOGA_PARITY_PEERS"):
             self.kafka_port, self.flink_port = map(int, running.split(","))
             return self
-        kafka_port, flink_port = free_ports(2, spread=100), free_ports(FLINK_PORTS)
+        kafka_port = free_ports(2, spread=100)
         self._start("kafka", kafka_port, SMALL_KAFKA)
+        flink_port = free_ports(FLINK_PORTS)  # looked for when Kafka has taken its own
         self._start("flink", flink_port, {})
         self.kafka_port, self.flink_port = kafka_port, flink_port
         return self

@@ -1,5 +1,6 @@
 -- Additions in the order of arrival.
 -- @input keyed
+-- @approximate sf sr af ar
 CREATE TABLE lake.t.answer (
   `k` STRING, `window_start` TIMESTAMP(3), `sf` DOUBLE, `sr` FLOAT, `af` DOUBLE, `ar` FLOAT
 ) WITH ('bucket' = '-1');

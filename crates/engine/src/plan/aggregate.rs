@@ -94,7 +94,7 @@ impl<'a> Planner<'a> {
         let id = if is_windowed {
             self.window_aggregate(relation.id, &mut parts, context, span)?
         } else {
-            self.aggregate(relation.id, parts, context)
+            self.aggregate(relation.id, parts, context, span)?
         };
         let id = match having {
             Some(having) => self.drafts.filter(id, &context.name("calc"), having.expr),
@@ -126,7 +126,7 @@ impl<'a> Planner<'a> {
         let names = keys.iter().map(|key| name_of(key, &columns)).collect();
         let mut parts = Parts { input, key_positions: (0..keys.len()).collect(), calls: Vec::new(), keys, names };
         if !is_windowed {
-            return Ok(self.aggregate(id, parts, context));
+            return self.aggregate(id, parts, context, span);
         }
         let count = parts.keys.len();
         let grouped = self.window_aggregate(id, &mut parts, context, span)?;
@@ -147,12 +147,16 @@ impl<'a> Planner<'a> {
         Ok(self.drafts.project(grouped, &context.name("calc"), items))
     }
 
-    fn aggregate(&mut self, id: DraftId, parts: Parts, context: &Context<'a>) -> DraftId {
+    fn aggregate(&mut self, id: DraftId, parts: Parts, context: &Context<'a>, span: Span) -> Planned<DraftId> {
+        if self.drafts[id].changes != Changes::Append {
+            // what an update takes back would have to be taken out of the groups
+            return self.tell(flink_only("GROUP BY over an updating query", span));
+        }
         let input = self.drafts.project(id, &context.name("calc"), parts.input.clone());
         let columns = parts.output_columns(None);
         let key = Some((0..parts.keys.len()).collect());
         let kind = DraftKind::Aggregate(graph::Aggregate { keys: parts.key_positions, calls: parts.calls });
-        self.drafts.push(Draft {
+        Ok(self.drafts.push(Draft {
             name: context.name("aggregate"),
             kind,
             inputs: vec![input],
@@ -160,7 +164,7 @@ impl<'a> Planner<'a> {
             changes: Changes::Updating { key },
             windowed: None,
             is_shared: false,
-        })
+        }))
     }
 
     fn window_aggregate(

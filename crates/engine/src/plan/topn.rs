@@ -75,6 +75,9 @@ impl<'a> Planner<'a> {
         if told {
             return Err(Told);
         }
+        if self.drafts[relation.id].changes != Changes::Append {
+            return self.tell(flink_only("ROW_NUMBER() over an updating query", at));
+        }
         let input = self.drafts.project(relation.id, &context.name("calc"), below);
         let id = self.push_top(input, top, at, context);
         let number = self.drafts[id].columns.len() - 1;
