@@ -57,7 +57,14 @@ fn the_shipped_pipeline() {
     expect![[r#"
         0 lake.upbit.ticker <- default_catalog.default_database.ticker_topic (34)
         0 lake.upbit.trade <- default_catalog.default_database.trade_topic (19)
-        0 lake.upbit.orderbook <- default_catalog.default_database.orderbook_topic (9)"#]]
+        0 lake.upbit.orderbook <- default_catalog.default_database.orderbook_topic (9)
+        0 lake.upbit.candle_1m <- default_catalog.default_database.bars_1m (13)
+        0 lake.upbit.candle_5m <- default_catalog.default_database.bars_5m (13)
+        0 lake.upbit.candle_15m <- default_catalog.default_database.bars_15m (13)
+        0 lake.upbit.candle_1h <- default_catalog.default_database.bars_1h (13)
+        0 lake.upbit.candle_1d <- default_catalog.default_database.bars_1d (13)
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.bars_1m (7)
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.placed_trades (7)"#]]
     .assert_eq(&jobs.join("\n"));
     expect_file!["golden/upbit-orderbook.txt"].assert_eq(&format!(
         "{}--\n{}--\n{}\n",
