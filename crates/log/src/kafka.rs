@@ -58,6 +58,8 @@ struct Shared {
     changes: watch::Sender<u64>,
     topics: Mutex<BTreeMap<String, TopicInfo>>,
     offsets: Mutex<HashMap<(String, u32), Offsets>>,
+    /// Behind the last record that was appended here: brokers say it a moment after the transaction has ended.
+    appended_ends: Mutex<HashMap<(String, u32), i64>>,
     is_stopping: AtomicBool,
 }
 
@@ -70,6 +72,7 @@ impl KafkaLog {
             changes,
             topics: Mutex::default(),
             offsets: Mutex::default(),
+            appended_ends: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         });
         reach(&options, &shared.reader)?;
@@ -205,9 +208,11 @@ fn reach(options: &KafkaOptions, reader: &Reader) -> Result<(), LogError> {
 
 impl Shared {
     fn ask_offsets(&self, topic: &str, partition: u32) -> Result<Offsets, LogError> {
-        let now = self.reader.offsets_now(topic, partition)?;
+        let mut now = self.reader.offsets_now(topic, partition)?;
+        let place = (topic.to_owned(), partition);
+        now.end = now.end.max(locked(&self.appended_ends).get(&place).copied().unwrap_or(0));
         let mut known = locked(&self.offsets);
-        let known = known.entry((topic.to_owned(), partition)).or_insert(now);
+        let known = known.entry(place).or_insert(now);
         // an answer can be older than an append of ours
         known.start = known.start.max(now.start);
         let moved = now.end > known.end;
@@ -291,8 +296,9 @@ impl Log for KafkaLog {
         }
         drop(writer);
         let appended = *appended?.first().ok_or(LogError::EmptyAppend)?;
-        let mut known = locked(&self.shared.offsets);
         let end = appended.last_offset + 1;
+        locked(&self.shared.appended_ends).insert((topic.to_owned(), partition), end);
+        let mut known = locked(&self.shared.offsets);
         // where it starts is not known if nobody has asked: then the next question asks the broker
         if let Some(offsets) = known.get_mut(&(topic.to_owned(), partition)) {
             offsets.end = offsets.end.max(end);
