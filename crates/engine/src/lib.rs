@@ -1,7 +1,7 @@
 //! The embedded engine: runs the pipeline's jobs on the log, keeps their rows queryable, and commits them to the lake
 //! exactly once.
 //!
-//! [`plan::plan_graph`] turns a parsed pipeline into a [`graph::Graph`]; [`flow::Flow`] runs it; [`engine::Engine`] recovers
+//! [`plan::plan_pipeline`] turns a parsed pipeline into a [`graph::Graph`]; [`flow::Flow`] runs it; [`engine::Engine`] recovers
 //! it, drives it and takes its checkpoints;
 //! [`query::QueryService`] answers SQL about what they made, committed or not.
 
