@@ -29,6 +29,7 @@ class Member(threading.Thread):
         self.seen, self.lock, self.stopping = seen, lock, threading.Event()
         self.assigned: set[int] = set()
         self.assignments = 0
+        self.committed = 0  # messages read whose commit the broker has acknowledged
         self.errors: list = []
         self.cooperative = strategy == "cooperative-sticky"
         self.consumer.subscribe(["t"], on_assign=self.on_assign, on_revoke=self.on_revoke)
@@ -52,6 +53,7 @@ class Member(threading.Thread):
                 self.seen.update(m.value() for m in messages)
             try:
                 self.consumer.commit(asynchronous=False)
+                self.committed += len(messages)
             except KafkaException as error:  # a rebalance is on: what it keeps is committed next time, what it loses is read again
                 self.errors.append(error)
         self.consumer.close()
@@ -129,7 +131,7 @@ def test_a_member_that_dies_is_replaced_and_commits_outlive_the_broker(stage):
     seen, lock, sent = Counter(), threading.Lock(), []
     member = Member(up.kafka, "range", seen, lock)
     feed(up.kafka, 2_000, threading.Event(), sent).join(60)
-    wait_for(lambda: len(seen) == 2_000, "all to be read")
+    wait_for(lambda: member.committed == 2_000, "all to be read and committed")
     address = up.kafka
     up.kill()
     broker(stage, "--kafka", address, name="again")
