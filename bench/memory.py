@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from rig import cpu_seconds, heading, result, rss_mb, stage
+from rig import cpu_seconds, heading, memory_mb, result, stage
 
 
 def main() -> None:
@@ -22,8 +22,10 @@ def main() -> None:
         while (passed := time.monotonic() - began) < options.seconds:
             time.sleep(min(options.every, options.seconds - passed))
             count = up.query("SELECT count(*) FROM upbit.trade")[0][0]
-            curve.append(rss_mb(up.process.pid))
-            result(f"after {time.monotonic() - began:5.0f} s, {count:,} trades", f"{curve[-1]:,.0f} MB")
+            held = memory_mb(up.process.pid)
+            curve.append(held["VmRSS"])
+            parts = f"{held['RssAnon']:,.0f} MB its own, {held['RssFile']:,.0f} MB pages of files"
+            result(f"after {time.monotonic() - began:5.0f} s, {count:,} trades", f"{curve[-1]:,.0f} MB", parts)
         cpu = (cpu_seconds(up.process.pid) - cpu_began) / (time.monotonic() - began)
         result("highest", f"{max(curve):,.0f} MB", "target < 200 MB")
         half = len(curve) // 2

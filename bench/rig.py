@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from harness import Stage, find_binary  # noqa: E402  (the path above)
 from kafka_batches import count_records  # noqa: E402
 
-__all__ = ["ROOT", "count_records", "cpu_seconds", "find_binary", "heading", "quantile", "ratio", "result", "rss_mb", "stage"]
+__all__ = ["ROOT", "count_records", "cpu_seconds", "find_binary", "heading", "memory_mb", "quantile", "ratio", "result", "rss_mb", "stage"]
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -61,9 +61,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def memory_mb(pid: int) -> dict[str, float]:
+    """What a process holds: all of it (VmRSS), its own (RssAnon), and pages of files, of which its program is the most (RssFile)."""
+    fields = (l.split() for l in Path(f"/proc/{pid}/status").read_text().splitlines() if l.startswith(("VmRSS:", "RssAnon:", "RssFile:")))
+    return {name.rstrip(":"): int(value) / 1024 for name, value, _ in fields}
+
+
 def rss_mb(pid: int) -> float:
-    line = next(l for l in Path(f"/proc/{pid}/status").read_text().splitlines() if l.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    return memory_mb(pid)["VmRSS"]
 
 
 def quantile(values: list[float], q: float) -> float:

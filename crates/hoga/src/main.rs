@@ -4,6 +4,7 @@
 
 #![allow(unreachable_pub, reason = "nothing is outside of a binary")]
 
+mod allocator;
 mod cli;
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -20,10 +21,6 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
 use std::process::ExitCode;
-
-/// glibc's allocator keeps what a burst needed; mimalloc gives it back, and a laptop notices.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
