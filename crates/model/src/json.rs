@@ -154,7 +154,9 @@ impl<'a> Scanner<'a> {
         if fraction_digits > scale || !digits.at_end() {
             return None;
         }
-        let units = u128::from(whole) * shift(scale)? + u128::from(fraction) * shift(scale - fraction_digits)?;
+        // a product of two 64-bit numbers is one instruction
+        let units = u128::from(whole) * u128::from(shift(scale)?)
+            + u128::from(fraction) * u128::from(shift(scale - fraction_digits)?);
         if units >= *POWERS_OF_TEN.get(usize::from(precision))? {
             return None;
         }
@@ -450,10 +452,22 @@ impl<'a> Digits<'a> {
         matches!(self.bytes.get(self.at), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
     }
 
+    /// Eight bytes at a time: how many digits a number has changes from one to the next, and a branch on it is guessed wrong.
     #[inline]
     fn run(&mut self) -> Option<(u64, usize)> {
         let start = self.at;
         let mut value = 0_u64;
+        while let Some(word) = word_at(self.bytes, self.at) {
+            let count = leading_digits(word);
+            if self.at - start + count > PLAIN_DIGITS_MAX {
+                return None;
+            }
+            value = value * EIGHT_DIGITS_POWERS[count] + value_of_digits(word, count);
+            self.at += count;
+            if count < 8 {
+                return (self.at > start).then_some((value, self.at - start));
+            }
+        }
         while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
         {
             if self.at - start == PLAIN_DIGITS_MAX {
@@ -464,6 +478,37 @@ impl<'a> Digits<'a> {
         }
         (self.at > start).then_some((value, self.at - start))
     }
+}
+
+const EIGHT_DIGITS_POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Eight bytes of a text, the first of them lowest.
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes)
+}
+
+/// How many bytes of a word, from its first, are digits.
+#[inline]
+fn leading_digits(word: u64) -> usize {
+    // 0x30 to 0x39 are the only bytes with a high half of 3 that keep it when 6 is added
+    let high_halves = (word & 0xf0f0_f0f0_f0f0_f0f0) ^ 0x3030_3030_3030_3030;
+    let after_six = (word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) ^ 0x3030_3030_3030_3030;
+    // a carry out of a byte comes from one that is no digit, and changes those after it alone
+    (high_halves | after_six).trailing_zeros() as usize / 8
+}
+
+/// The number that the first `count` bytes of a word spell, all of them digits.
+#[inline]
+fn value_of_digits(word: u64, count: usize) -> u64 {
+    if count == 0 {
+        return 0;
+    }
+    // the missing digits are zeros in front; then neighbours are joined: 8 digits, 4 pairs, 2 fours, 1 eight
+    let digits = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
 /// 10^0 to 10^38.
@@ -477,10 +522,19 @@ const POWERS_OF_TEN: [u128; 39] = {
     powers
 };
 
-/// What to multiply by for this many digits more; None if the product of 18 digits could exceed 128 bits.
+/// What to multiply by for this many digits more; None if it does not fit 64 bits.
 #[inline]
-fn shift(digits: usize) -> Option<u128> {
-    POWERS_OF_TEN.get(digits).copied().filter(|_| digits + PLAIN_DIGITS_MAX < POWERS_OF_TEN.len())
+fn shift(digits: usize) -> Option<u64> {
+    const POWERS: [u64; 20] = {
+        let mut powers = [1; 20];
+        let mut exponent = 1;
+        while exponent < powers.len() {
+            powers[exponent] = powers[exponent - 1] * 10;
+            exponent += 1;
+        }
+        powers
+    };
+    POWERS.get(digits).copied()
 }
 
 /// The first byte from `at` on that ends a run of ordinary characters: a quote, a backslash or a control character.
@@ -490,7 +544,7 @@ fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     // the lowest set bit marks the first zero byte of a word; bits above it may be wrong
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    while let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+    while let Some(word) = word_at(bytes, at) {
         let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
         let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | below_space;
         if found != 0 {
