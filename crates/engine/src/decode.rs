@@ -69,7 +69,10 @@ impl JsonDecoder {
 
     /// Adds one record as a row; on an error no trace of it remains.
     pub(crate) fn push(&mut self, record: &[u8]) -> Result<(), DecodeError> {
-        let result = self.read_object(record).and_then(|()| self.fill_missing());
+        let result = self.read_object(record).and_then(|filled| match filled == self.fields.len() {
+            true => Ok(()),
+            false => self.fill_missing(),
+        });
         match &result {
             Ok(()) => self.rows += 1,
             Err(_) => self.fields.iter_mut().for_each(|field| field.column.truncate(self.rows)),
@@ -77,7 +80,7 @@ impl JsonDecoder {
         result
     }
 
-    /// The rows so far as a batch; the decoder starts again, with its buffers' capacity kept as a hint.
+    /// The rows so far as a batch; the decoder starts again, with room for as many.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let arrays: Vec<ArrayRef> =
             self.fields.iter_mut().map(|field| field.column.finish()).collect::<Result<_, _>>()?;
@@ -86,10 +89,11 @@ impl JsonDecoder {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
     }
 
-    fn read_object(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+    /// Returns how many fields have a value now.
+    fn read_object(&mut self, record: &[u8]) -> Result<usize, DecodeError> {
         let mut json = Scanner::from_bytes(record)?;
         json.begin_object()?;
-        let mut place = 0;
+        let (mut place, mut filled) = (0, 0);
         loop {
             let known = match self.shape.keys.get(place) {
                 Some(known) if json.next_key_is(&known.text) => known.field,
@@ -105,7 +109,10 @@ impl JsonDecoder {
                 continue;
             };
             let field = &mut self.fields[index];
-            field.column.truncate(self.rows);
+            match field.column.len() > self.rows {
+                true => field.column.take_back(self.rows),
+                false => filled += 1,
+            }
             if json.peek()? == Kind::Null {
                 json.null()?;
                 if !field.nullable {
@@ -117,7 +124,7 @@ impl JsonDecoder {
             }
         }
         json.end()?;
-        Ok(())
+        Ok(filled)
     }
 
     fn fill_missing(&mut self) -> Result<(), DecodeError> {

@@ -6,7 +6,7 @@ use crate::functions::double_text;
 use crate::types::UnsupportedType;
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    ListArray, StringArray, StructArray,
+    ListArray, NullBufferBuilder, StringArray, StructArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef, Fields};
@@ -14,12 +14,12 @@ use arrow::error::ArrowError;
 use hoga_model::json::{Kind, Scanner};
 use hoga_model::number::{NumberError, parse_bigint, parse_decimal};
 use std::borrow::Cow;
-use std::mem::take;
 use std::sync::Arc;
 
 pub(super) struct Column {
     data_type: DataType,
-    valid: Vec<bool>,
+    /// One for each row; no bits before the first NULL.
+    valid: NullBufferBuilder,
     values: Values,
 }
 
@@ -75,7 +75,7 @@ impl Column {
                 return Err(UnsupportedType(format!("{name} as a JSON field")));
             }
         };
-        Ok(Column { data_type: data_type.clone(), valid: Vec::new(), values })
+        Ok(Column { data_type: data_type.clone(), valid: NullBufferBuilder::new(0), values })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -83,7 +83,7 @@ impl Column {
     }
 
     pub(super) fn push_null(&mut self) {
-        self.valid.push(false);
+        self.valid.append_null();
         match &mut self.values {
             Values::Boolean(values) => values.push(false),
             Values::Integer(values) => values.push(0),
@@ -167,7 +167,7 @@ impl Column {
                         }
                     };
                     expected = index + 1;
-                    columns[index].truncate(row);
+                    columns[index].take_back(row);
                     columns[index].push_or_null(json, fields[index].name(), fields[index].is_nullable())?;
                 }
                 for (column, field) in columns.iter_mut().zip(fields.iter()).filter(|(column, _)| column.len() == row) {
@@ -178,31 +178,20 @@ impl Column {
                 }
             }
         }
-        self.valid.push(true);
+        self.valid.append_non_null();
         Ok(())
     }
 
-    /// Forgets every row from `rows` on.
+    /// Forgets the row that was read last, if there are more than `rows`: of two equal keys the last one wins.
     #[inline]
+    pub(super) fn take_back(&mut self, rows: usize) {
+        if self.len() > rows {
+            self.truncate(rows);
+        }
+    }
+
+    /// Forgets every row from `rows` on, and what was read of a value that did not become one.
     pub(super) fn truncate(&mut self, rows: usize) {
-        if self.valid.len() > rows || self.has_partial_row() {
-            self.cut(rows);
-        }
-    }
-
-    /// True if a value was begun that did not become a row.
-    fn has_partial_row(&self) -> bool {
-        match &self.values {
-            Values::List { ends, column, .. } => column.len() > end_of(ends) || column.has_partial_row(),
-            Values::Row { columns, .. } => {
-                columns.iter().any(|column| column.len() > self.valid.len() || column.has_partial_row())
-            }
-            Values::Text { bytes, ends } => bytes.len() > end_of(ends),
-            Values::Boolean(_) | Values::Integer(_) | Values::Double(_) | Values::Decimal { .. } => false,
-        }
-    }
-
-    fn cut(&mut self, rows: usize) {
         self.valid.truncate(rows);
         match &mut self.values {
             Values::Boolean(values) => values.truncate(rows),
@@ -223,9 +212,8 @@ impl Column {
 
     /// The rows as an array; the column is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let valid = take(&mut self.valid);
-        let rows = valid.len();
-        let nulls = if valid.iter().all(|v| *v) { None } else { Some(NullBuffer::from(valid)) };
+        let rows = self.valid.len();
+        let nulls = self.valid.finish().filter(|nulls| nulls.null_count() > 0);
         Ok(match &mut self.values {
             Values::Boolean(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(take(values)), nulls)),
             Values::Integer(values) => integers(take(values), nulls, &self.data_type),
@@ -267,6 +255,12 @@ impl Column {
         }
         self.push(json, field)
     }
+}
+
+/// All values; as many will come again.
+fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(values.len());
+    std::mem::replace(values, next)
 }
 
 /// A key as compact JSON writes it, colon included. What needs escapes gets a text that no JSON holds, and is looked up instead.
