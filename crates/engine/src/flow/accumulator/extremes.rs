@@ -48,21 +48,16 @@ impl<T: ArrowPrimitiveType> Numbers<T>
 where
     T::Native: ArrowNativeTypeOp,
 {
-    fn take_in(&mut self, values: &[T::Native], each: impl FnOnce(&mut dyn FnMut(usize, usize))) {
+    /// A loop of its own for each choice.
+    #[inline]
+    fn choose(&mut self, values: &[T::Native], input: Input<'_>, wins: impl Fn(T::Native, T::Native) -> bool) {
         let (held, is_set) = (&mut self.values, &mut self.is_set);
-        // a NaN is neither less nor greater: the first value stays, as in Flink
-        let mut set = |row: usize, group: usize, wins: fn(T::Native, T::Native) -> bool| {
+        input.for_each(|row, group| {
             if !is_set[group] || wins(values[row], held[group]) {
                 is_set[group] = true;
                 held[group] = values[row];
             }
-        };
-        match self.choice {
-            Choice::Least => each(&mut |row, group| set(row, group, |new, old| new < old)),
-            Choice::Greatest => each(&mut |row, group| set(row, group, |new, old| new > old)),
-            Choice::First => each(&mut |row, group| set(row, group, |_, _| false)),
-            Choice::Last => each(&mut |row, group| set(row, group, |_, _| true)),
-        }
+        });
     }
 }
 
@@ -78,7 +73,14 @@ where
 
     fn update(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
         let Some(values) = input.values else { return Err(wrong_state()) };
-        self.take_in(values.as_primitive::<T>().values(), |visit| input.for_each(visit));
+        let values = values.as_primitive::<T>().values();
+        match self.choice {
+            // a NaN is neither less nor greater: the first value stays, as in Flink
+            Choice::Least => self.choose(values, input, |new, old| new < old),
+            Choice::Greatest => self.choose(values, input, |new, old| new > old),
+            Choice::First => self.choose(values, input, |_, _| false),
+            Choice::Last => self.choose(values, input, |_, _| true),
+        }
         Ok(())
     }
 
@@ -132,10 +134,17 @@ impl Texts {
             (Some(old), Choice::Least) => new < &**old,
             (Some(old), Choice::Greatest) => new > &**old,
         };
-        if wins {
-            self.held_bytes += new.len();
-            let old = self.values[group].replace(new.into());
-            self.held_bytes -= old.map_or(0, |old| old.len());
+        if !wins {
+            return;
+        }
+        match &mut self.values[group] {
+            // texts of one width, as prices behind their times are: no allocation for each that wins
+            Some(held) if held.len() == new.len() => held.copy_from_slice(new),
+            held => {
+                self.held_bytes += new.len();
+                let old = held.replace(new.into());
+                self.held_bytes -= old.map_or(0, |old| old.len());
+            }
         }
     }
 }
