@@ -395,9 +395,7 @@ impl Flow {
     fn count(&self, source: &SourceRuntime, records: &[StoredRecord]) {
         source.stats.records_in.add(records.len() as u64);
         let now_ms = self.clock.now_ms();
-        for stored in records {
-            source.stats.visible_after.record_ms(now_ms - stored.record.timestamp_ms);
-        }
+        source.stats.visible_after.record_all(records.iter().map(|stored| now_ms - stored.record.timestamp_ms));
     }
 }
 
