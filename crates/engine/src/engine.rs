@@ -363,11 +363,11 @@ impl Engine {
         let runtime = tokio::runtime::Handle::current();
         let mut threads = Vec::new();
         for (index, source) in self.flow.sources.iter().enumerate() {
-            for worker in 0..source.workers() {
+            for first in 0..source.workers().min(self.options.flow.parallelism.max(1)) {
                 let (engine, cancel, runtime) = (Arc::clone(self), cancel.clone(), runtime.clone());
                 let thread = std::thread::Builder::new()
-                    .name(format!("{}-{worker}", source.topic))
-                    .spawn(move || engine.run_worker(index, worker, &cancel, &runtime))
+                    .name(format!("{}-{first}", source.topic))
+                    .spawn(move || engine.run_workers(index, first, &cancel, &runtime))
                     .map_err(|error| EngineError::Thread { name: source.name.clone(), source: error })?;
                 threads.push(thread);
             }
@@ -375,7 +375,7 @@ impl Engine {
         Ok(threads)
     }
 
-    fn run_worker(&self, index: usize, worker: usize, cancel: &CancellationToken, runtime: &tokio::runtime::Handle) {
+    fn run_workers(&self, index: usize, first: usize, cancel: &CancellationToken, runtime: &tokio::runtime::Handle) {
         let mut changes = self.log.changes();
         let source = &self.flow.sources[index];
         while !cancel.is_cancelled() {
@@ -384,7 +384,7 @@ impl Engine {
                 std::thread::sleep(LINGER);
                 continue;
             }
-            match self.flow.step(index, worker) {
+            match self.round(index, first) {
                 Ok(0) => {
                     source.stats.set_error(None);
                     if source.is_finished() {
@@ -420,8 +420,28 @@ impl Engine {
         let deadline = Instant::now() + DRAIN_MAX;
         while Instant::now() < deadline
             && !self.is_tail_full(index)
-            && matches!(self.flow.step(index, worker), Ok(records) if records > 0)
+            && matches!(self.round(index, first), Ok(records) if records > 0)
         {}
+    }
+
+    /// A step of each worker that no other thread is in. So all partitions move on alike, whatever their number is: none waits for a
+    /// thread that has another to read, and windows are not held open by one that is behind.
+    fn round(&self, source: usize, first: usize) -> Result<usize, EngineError> {
+        let workers = self.flow.sources[source].workers();
+        let (mut records, mut is_any_taken, mut failed) = (0, false, None);
+        for worker in (first..workers).chain(0..first) {
+            match self.flow.try_step(source, worker) {
+                Ok(Some(read)) => records += read,
+                Ok(None) => is_any_taken = true,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            // a checkpoint holds them all: there may be something to read behind it
+            None if records == 0 && is_any_taken => self.flow.step(source, first),
+            None => Ok(records),
+        }
     }
 
     /// Asks for an early checkpoint when a live tail has grown large; true when a source of it must wait for that.

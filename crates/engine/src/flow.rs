@@ -58,7 +58,7 @@ use window_aggregate::{Partial, WindowLayout, WindowStage};
 
 #[derive(Debug, Clone)]
 pub struct FlowOptions {
-    /// Workers of a source, at most; never more than it has partitions.
+    /// Threads that read a source, at most. It has a few workers more, one a partition at most.
     pub parallelism: usize,
     /// What a worker reads of a partition at once.
     pub fetch_bytes: usize,

@@ -25,7 +25,10 @@ use hoga_log::{Log, StoredRecord};
 use hoga_model::time::Clock;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+/// Workers are more than threads, so that threads share the partitions evenly: two threads and three partitions, say.
+const WORKERS_PER_THREAD: usize = 2;
 
 pub struct SourceRuntime {
     pub name: String,
@@ -129,7 +132,7 @@ impl SourceRuntime {
             }
         }
         let idle_timeout_ms = source.watermark.and_then(|watermark| watermark.idle_timeout_ms);
-        let workers = options.parallelism.max(1).min(partitions.len().max(1));
+        let workers = options.parallelism.max(1).saturating_mul(WORKERS_PER_THREAD).min(partitions.len().max(1));
         let worker = |worker: usize| {
             let own = partitions.iter().enumerate().filter(|(_, partition)| **partition as usize % workers == worker);
             let own = own.map(|(index, partition)| {
@@ -224,9 +227,27 @@ impl Flow {
     /// What the rows did and the offsets that cover them change under one lock: a checkpoint sees both or neither. On an error
     /// before anything was done the same step can be made again; on one after it the flow is broken.
     pub fn step(&self, source: usize, worker: usize) -> Result<usize, EngineError> {
+        self.step_of(source, worker, lock(&self.sources[source].workers[worker].own))
+    }
+
+    /// The same, unless another thread is in this worker.
+    pub fn try_step(&self, source: usize, worker: usize) -> Result<Option<usize>, EngineError> {
+        let reading = match self.sources[source].workers[worker].own.try_lock() {
+            Ok(reading) => reading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        self.step_of(source, worker, reading).map(Some)
+    }
+
+    fn step_of(
+        &self,
+        source: usize,
+        worker: usize,
+        mut reading: MutexGuard<'_, Reading>,
+    ) -> Result<usize, EngineError> {
         let runtime = &self.sources[source];
         let worker = &runtime.workers[worker];
-        let mut reading = lock(&worker.own);
         if let Some(reason) = self.broken() {
             return Err(EngineError::Broken(reason.to_owned()));
         }
