@@ -10,10 +10,12 @@
 mod catalog;
 mod changes;
 mod commit;
+mod dictionary;
 mod error;
 mod filter;
 mod live;
 mod lock;
+mod order;
 mod pack;
 mod paimon_schema;
 mod prepare;

@@ -40,6 +40,12 @@ impl PackedBatch {
         }
     }
 
+    /// These columns alone.
+    pub(crate) fn project(&self, columns: &[usize]) -> PackedBatch {
+        let columns = columns.iter().filter_map(|column| self.columns.get(*column)).cloned();
+        PackedBatch { columns: columns.collect(), rows: self.rows }
+    }
+
     /// All rows and columns, in the table's types.
     pub(crate) fn unpacked(&self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         let columns = schema.fields().iter().enumerate().map(|(index, field)| self.column(index, field.data_type()));

@@ -1,18 +1,20 @@
 //! The first half of a commit: sealed rows written as data files that no snapshot names yet.
 
 use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds};
+use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
+use crate::order::sorted_order;
 use crate::pack::PackedBatch;
 use crate::sync::sync_data_directories;
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{SortColumn, SortOptions, concat, filter_record_batch, lexsort_to_indices};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use paimon::spec::VALUE_KIND_FIELD_NAME;
 use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,9 @@ const CHUNK_ROWS_MIN: usize = 256;
 
 /// Encoded rows that wait to become a row group; without this the writer keeps 256 MiB of them.
 const ROW_GROUP_BYTES_MAX: (&str, &str) = ("write.parquet-buffer-size", "16 mb");
+
+/// Whether columns get dictionaries; with `#` and a name behind it, whether one column does.
+const DICTIONARY: &str = "parquet.enable.dictionary";
 
 /// Data files that wait to be committed. It goes into the checkpoint file before the commit; after a crash the same
 /// value, read back, is committed again, which is a no-op if it had happened.
@@ -171,17 +176,15 @@ impl FileWriter {
 
     async fn write(&self, batches: &[Arc<TailBatch>]) -> Result<Vec<CommitMessage>> {
         let failed = || LakeError::paimon(&self.name, "write data files");
-        let (key, value) = ROW_GROUP_BYTES_MAX;
-        let table = match self.table.schema().options().contains_key(key) {
-            true => self.table.clone(),
-            false => self.table.copy_with_options([(key.to_owned(), value.to_owned())].into()),
-        };
-        let builder = table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
-        let mut write = builder.new_write().map_err(failed())?;
         let bytes: usize = batches.iter().map(|batch| batch.bytes).sum();
         let batches: Vec<&PackedBatch> = batches.iter().map(|batch| &batch.batch).collect();
         let order = sorted_order(&self.schema, &batches, &self.sort_columns);
         let order = order.map_err(LakeError::arrow(&self.name, "sort rows"))?;
+        let plain = without_dictionary(&self.schema, &batches, &order);
+        let plain = plain.map_err(LakeError::arrow(&self.name, "sample rows"))?;
+        let table = self.table.copy_with_options(self.write_options(plain));
+        let builder = table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
+        let mut write = builder.new_write().map_err(failed())?;
         let written: Result<()> = async {
             for chunk in order.chunks(chunk_rows(bytes, order.len())) {
                 let sorted = PackedBatch::interleave(&self.schema, &batches, chunk);
@@ -197,6 +200,20 @@ impl FileWriter {
             return Err(error);
         }
         write.prepare_commit().await.map_err(failed())
+    }
+
+    /// What this crate prefers where the table's own options say nothing.
+    fn write_options(&self, without_dictionary: Vec<String>) -> HashMap<String, String> {
+        let own = self.table.schema().options();
+        let (key, value) = ROW_GROUP_BYTES_MAX;
+        let mut options = HashMap::from([(key.to_owned(), value.to_owned())]);
+        if !own.contains_key(DICTIONARY) {
+            // a point would lead into a nested column
+            let flat = without_dictionary.into_iter().filter(|column| !column.contains('.'));
+            options.extend(flat.map(|column| (format!("{DICTIONARY}#{column}"), "false".to_owned())));
+        }
+        options.retain(|key, _| !own.contains_key(key));
+        options
     }
 
     async fn write_changes(
@@ -324,45 +341,6 @@ pub(crate) fn data_files(messages: &[CommitMessage]) -> Vec<(i32, String)> {
 /// How many rows of `rows`, which hold `bytes` together, make a chunk.
 fn chunk_rows(bytes: usize, rows: usize) -> usize {
     (CHUNK_BYTES_TARGET / (bytes / rows.max(1)).max(1)).clamp(CHUNK_ROWS_MIN, BATCH_ROWS_MAX)
-}
-
-/// The rows of all batches in sorted order, as (batch, row); without sort columns as they came. Only the sort columns are
-/// copied to find it.
-fn sorted_order(
-    schema: &SchemaRef,
-    batches: &[&PackedBatch],
-    sort_columns: &[usize],
-) -> Result<Vec<(usize, usize)>, arrow::error::ArrowError> {
-    if batches.is_empty() || sort_columns.is_empty() {
-        let rows = |(batch, rows): (usize, &&PackedBatch)| (0..rows.num_rows()).map(move |row| (batch, row));
-        return Ok(batches.iter().enumerate().flat_map(rows).collect());
-    }
-    let keys = sort_columns
-        .iter()
-        .map(|column| {
-            let part = |batch: &&PackedBatch| batch.column(*column, schema.field(*column).data_type());
-            let parts = batches.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-            let values = concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
-            Ok(SortColumn { values, options: Some(SortOptions::default()) })
-        })
-        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
-    let ends: Vec<usize> = batches
-        .iter()
-        .scan(0, |end, batch| {
-            *end += batch.num_rows();
-            Some(*end)
-        })
-        .collect();
-    let order = lexsort_to_indices(&keys, None)?;
-    Ok(order
-        .values()
-        .iter()
-        .map(|&row| {
-            let row = row as usize;
-            let batch = ends.partition_point(|&end| end <= row);
-            (batch, row + batches[batch].num_rows() - ends[batch])
-        })
-        .collect())
 }
 
 /// Bytes as hexadecimal text: a checkpoint file is JSON, where a list of numbers would take twice as much.
