@@ -1,42 +1,75 @@
-//! How fast the flow is, inside one process: a topic in memory, filled beforehand, through a pipeline into a lake on disk.
+//! How fast the flow is, inside one process: a topic on disk, filled beforehand, through the part of `pipeline/upbit.sql` that
+//! reads it, into a lake on disk.
 //!
 //! `flow_bench bars|ticker [RECORDS] [WORKERS]`: trades into one-minute bars (primary key), or tickers of 33 fields into an
-//! append table. Prints rows a second, CPU a row, the commits' time apart.
+//! append table. Prints rows a second, CPU a row, the last commit's time apart.
 
 use bytes::Bytes;
 use hoga_engine::{Engine, EngineOptions, FlowOptions};
 use hoga_lake::{Lake, LakeOptions};
-use hoga_log::{Log, MemoryLog, Record, TopicSpec};
+use hoga_log::{DiskLog, DiskOptions, Log, Record, Retention, TopicSpec};
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::SystemClock;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const PARTITIONS: u32 = 3;
 const MARKETS: u64 = 200;
 const START_MS: u64 = 1_785_395_040_000;
+const EVENTS_PER_MS: u64 = 20;
 const DEFAULT_RECORDS: u64 = 2_000_000;
-const RECORDS_PER_APPEND: u64 = 500;
+const RECORDS_PER_APPEND: u64 = 1_000;
 
-const TRADE: &str = "
-CREATE TEMPORARY TABLE trade_topic (
-  `code` STRING, `trade_price` DECIMAL(20, 8), `trade_volume` DECIMAL(24, 8), `ask_bid` STRING, `trade_timestamp` BIGINT, `sequential_id` BIGINT,
-  `ts` AS TO_TIMESTAMP_LTZ(`trade_timestamp`, 3), WATERMARK FOR `ts` AS `ts` - INTERVAL '5' SECOND
-) WITH ('connector' = 'kafka', 'topic' = 'in', 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset', 'format' = 'json');
-CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = 'w');
-CREATE DATABASE lake.upbit;
-CREATE TABLE lake.upbit.bar (`market` STRING, `window_start` TIMESTAMP(3), `high` DECIMAL(20, 8), `low` DECIMAL(20, 8), `volume` DECIMAL(38, 8),
-  `trade_count` BIGINT, PRIMARY KEY (`market`, `window_start`) NOT ENFORCED) WITH ('bucket' = '1');
-INSERT INTO lake.upbit.bar SELECT `code`, window_start, MAX(`trade_price`), MIN(`trade_price`), SUM(`trade_volume`), COUNT(*)
-FROM TABLE(TUMBLE(TABLE trade_topic, DESCRIPTOR(`ts`), INTERVAL '1' MINUTE)) GROUP BY `code`, window_start, window_end;
-";
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Bars,
+    Ticker,
+}
+
+const PIPELINE: &str = include_str!("../../../pipeline/upbit.sql");
+/// What the statements of each part begin with.
+const TICKER: [&str; 3] = [
+    "CREATE TEMPORARY TABLE ticker_topic",
+    "CREATE TABLE IF NOT EXISTS lake.upbit.ticker",
+    "INSERT INTO lake.upbit.ticker",
+];
+const BARS: [&str; 5] = [
+    "CREATE TEMPORARY TABLE trade_topic",
+    "CREATE TABLE IF NOT EXISTS lake.upbit.candle_1m",
+    "CREATE TEMPORARY VIEW placed_trades",
+    "CREATE TEMPORARY VIEW bars_1m",
+    "INSERT INTO lake.upbit.candle_1m",
+];
+const ALL: [&str; 4] = ["SET ", "CREATE CATALOG", "DROP CATALOG", "CREATE DATABASE"];
+
+/// The statements of the pipeline that begin with one of these.
+fn part(wanted: &[&str]) -> String {
+    let bare = |statement: &str| -> String {
+        let lines = statement.lines().filter(|line| !line.starts_with("--"));
+        lines.collect::<Vec<_>>().join("\n").replace("EXECUTE STATEMENT SET BEGIN", "").trim().to_owned()
+    };
+    let statements = PIPELINE.split(";\n").map(bare);
+    let kept = statements.filter(|text| wanted.iter().chain(&ALL).any(|start| text.starts_with(start)));
+    kept.map(|text| {
+        text.replace("'format' = 'json'", "'scan.bounded.mode' = 'latest-offset', 'format' = 'json'") + ";\n"
+    })
+    .collect()
+}
 
 fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
-    let kind = arguments.next().unwrap_or_else(|| "bars".into());
+    let kind = match arguments.next().as_deref() {
+        Some("bars") => Kind::Bars,
+        Some("ticker") => Kind::Ticker,
+        _ => return Err("flow_bench bars|ticker [RECORDS] [WORKERS]".into()),
+    };
     let records = arguments.next().map_or(Ok(DEFAULT_RECORDS), |text| text.parse())?;
     let parallelism = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -45,34 +78,34 @@ fn main() -> Result<(), BoxError> {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
-async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), BoxError> {
-    let (text, record): (String, fn(u64) -> String) = match kind.as_str() {
-        "ticker" => (ticker_pipeline(), ticker),
-        _ => (TRADE.to_owned(), trade),
+async fn run(kind: Kind, records: u64, parallelism: usize) -> Result<(), BoxError> {
+    let (text, topic) = match kind {
+        Kind::Ticker => (part(&TICKER), "upbit-ticker"),
+        Kind::Bars => (part(&BARS), "upbit-trade"),
     };
-    let log = Arc::new(MemoryLog::default());
-    for (topic, partitions) in [("in", PARTITIONS), (DEAD_LETTER_TOPIC, 1)] {
-        log.create_topic(&TopicSpec::new(topic, partitions))?;
-    }
-    let mut bytes = 0;
-    let mut number = 0;
-    while number < records {
-        let partition = (number / RECORDS_PER_APPEND % u64::from(PARTITIONS)) as u32;
-        let batch: Vec<Record> = (number..(number + RECORDS_PER_APPEND).min(records))
-            .map(|number| Record { value: Bytes::from(record(number)), timestamp_ms: 0, ..Record::default() })
-            .collect();
-        bytes += batch.iter().map(|record| record.value.len()).sum::<usize>();
-        number += batch.len() as u64;
-        log.append("in", partition, &batch)?;
-    }
     let folder = tempfile::tempdir()?;
+    let (log, _) = DiskLog::open(DiskOptions::new(folder.path().join("log")))?;
+    let log = Arc::new(log);
+    for (topic, partitions) in [(topic, PARTITIONS), (DEAD_LETTER_TOPIC, 1)] {
+        let retention = Retention { max_age_ms: None, max_bytes: None };
+        log.create_topic(&TopicSpec { retention, ..TopicSpec::new(topic, partitions) })?;
+    }
+    let bytes = {
+        let log = Arc::clone(&log);
+        // a thread of its own, so that a profiler can tell it apart
+        let filling =
+            std::thread::Builder::new().name("fill".into()).spawn(move || fill(&*log, topic, kind, records))?;
+        filling.join().map_err(|_| "filling the log panicked")??
+    };
+    log.sync()?;
     let lake = Lake::open(LakeOptions { warehouse: folder.path().join("warehouse"), commit_user: "bench".into() })?;
-    let pipeline = hoga_sql::parse_pipeline("bench.sql", &text, &|_| None).map_err(|mistakes| mistakes.to_string())?;
+    let pipeline = hoga_sql::parse_pipeline("bench.sql", &text, &|name| (name == "WAREHOUSE").then(|| "w".into()))
+        .map_err(|mistakes| mistakes.to_string())?;
     let plan = hoga_engine::plan::plan_pipeline(&pipeline).map_err(|mistakes| mistakes.to_string())?;
     let options = EngineOptions {
         checkpoint_folder: folder.path().join("checkpoints"),
         checkpoint_interval: Duration::from_secs(10),
-        live_tail_bytes_max: 256 << 20,
+        live_tail_bytes_max: 48 << 20,
         resets_changed_queries: false,
         flow: FlowOptions { parallelism, ..FlowOptions::default() },
     };
@@ -91,7 +124,10 @@ async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), BoxEr
     let (committed, committed_cpu) = (started.elapsed(), cpu_seconds() - cpu);
     let rate = |elapsed: Duration| records as f64 / elapsed.as_secs_f64();
     let out: u64 = engine.flow.sinks.iter().map(|sink| sink.rows()).sum();
-    println!("{kind}: {records} records of {} bytes, {parallelism} workers, {out} rows out", bytes / records as usize);
+    println!(
+        "{kind:?}: {records} records of {} bytes, {parallelism} workers, {out} rows out",
+        bytes / records as usize
+    );
     println!(
         "  computed   {:>10.0} rows/s  {:.2} us of CPU a row",
         rate(computed),
@@ -105,89 +141,131 @@ async fn run(kind: String, records: u64, parallelism: usize) -> Result<(), BoxEr
     Ok(())
 }
 
-/// As Upbit sends it, but for the names that say nothing here.
-fn trade(number: u64) -> String {
-    let market = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    let price = 10_000 + number * 7 % 5_000;
-    let time = START_MS + number / 20;
-    format!(
-        "{{\"type\":\"trade\",\"code\":\"KRW-M{}\",\"timestamp\":{},\"trade_date\":\"2026-07-30\",\"trade_time\":\"07:04:03\",\"trade_timestamp\":{time},\
-         \"trade_price\":{price}.5,\"trade_volume\":0.{:08},\"ask_bid\":\"{}\",\"prev_closing_price\":12000.0,\"change\":\"RISE\",\"change_price\":12.5,\
-         \"sequential_id\":{},\"best_ask_price\":{price}.6,\"best_ask_size\":1.25,\"best_bid_price\":{price}.4,\"best_bid_size\":0.5,\"stream_type\":\"REALTIME\"}}",
-        market % MARKETS,
-        time + 30,
-        number % 100_000_000,
-        if number.is_multiple_of(3) { "ASK" } else { "BID" },
-        17_853_950_438_310_000 + number
-    )
+/// Each market into its partition, as the collector does it. Returns the records' bytes.
+fn fill(log: &dyn Log, topic: &str, kind: Kind, records: u64) -> Result<usize, BoxError> {
+    let mut exchange = Exchange::new();
+    let mut waiting: Vec<Vec<Record>> = vec![Vec::new(); PARTITIONS as usize];
+    let mut bytes = 0;
+    for number in 0..records {
+        let (text, market) = exchange.next(kind);
+        bytes += text.len();
+        let record = Record { value: Bytes::from(text), timestamp_ms: START_MS as i64, ..Record::default() };
+        waiting[(market % u64::from(PARTITIONS)) as usize].push(record);
+        if (number + 1).is_multiple_of(RECORDS_PER_APPEND) || number + 1 == records {
+            for (partition, batch) in waiting.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+                log.append(topic, partition as u32, &std::mem::take(batch))?;
+            }
+        }
+    }
+    Ok(bytes)
 }
 
-const TICKER_NUMBERS: [&str; 17] = [
-    "opening_price",
-    "high_price",
-    "low_price",
-    "trade_price",
-    "prev_closing_price",
-    "change_price",
-    "signed_change_price",
-    "trade_volume",
-    "acc_trade_volume",
-    "acc_trade_volume_24h",
-    "acc_trade_price",
-    "acc_trade_price_24h",
-    "acc_ask_volume",
-    "acc_bid_volume",
-    "highest_52_week_price",
-    "lowest_52_week_price",
-    "level",
-];
-const TICKER_TEXTS: [&str; 12] = [
-    "type",
-    "code",
-    "change",
-    "trade_date",
-    "trade_time",
-    "ask_bid",
-    "highest_52_week_date",
-    "lowest_52_week_date",
-    "market_state",
-    "delisting_date",
-    "market_warning",
-    "stream_type",
-];
-
-fn ticker(number: u64) -> String {
-    let mut text = String::with_capacity(900);
-    text.push('{');
-    for (index, name) in TICKER_TEXTS.iter().enumerate() {
-        let value = if *name == "code" { format!("KRW-M{}", number % MARKETS) } else { format!("2026-07-{index:02}") };
-        text.push_str(&format!("\"{name}\":\"{value}\","));
-    }
-    for (index, name) in TICKER_NUMBERS.iter().enumerate() {
-        text.push_str(&format!("\"{name}\":{}.{:04},", 100_000 + number % 9_999 * (index as u64 + 1), number % 10_000));
-    }
-    let time = START_MS + number / 20;
-    text.push_str(&format!(
-        "\"change_rate\":0.0123456789,\"signed_change_rate\":-0.0123456789,\"is_trading_suspended\":false,\"trade_timestamp\":{time},\"timestamp\":{time}}}"
-    ));
-    text
+/// What Upbit sends of [`MARKETS`] markets, busy ones more often; prices walk at random, the same for every run.
+struct Exchange {
+    dice: u64,
+    markets: Vec<Market>,
+    number: u64,
 }
 
-fn ticker_pipeline() -> String {
-    let mut columns: Vec<String> = TICKER_TEXTS.iter().map(|name| format!("`{name}` STRING")).collect();
-    columns.extend(TICKER_NUMBERS.iter().map(|name| format!("`{name}` DECIMAL(24, 8)")));
-    columns.extend(["change_rate", "signed_change_rate"].iter().map(|name| format!("`{name}` DOUBLE")));
-    columns.push("`is_trading_suspended` BOOLEAN".into());
-    columns.extend(["trade_timestamp", "timestamp"].iter().map(|name| format!("`{name}` BIGINT")));
-    let columns = columns.join(", ");
-    format!(
-        "CREATE TEMPORARY TABLE source ({columns}, `ts` AS TO_TIMESTAMP_LTZ(`timestamp`, 3), WATERMARK FOR `ts` AS `ts` - INTERVAL '5' SECOND)
-         WITH ('connector' = 'kafka', 'topic' = 'in', 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset', 'format' = 'json');
-         CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = 'w');
-         CREATE DATABASE lake.upbit;
-         CREATE TABLE lake.upbit.ticker ({columns}, `at` TIMESTAMP_LTZ(3), `dt` STRING) PARTITIONED BY (`dt`) WITH ('bucket' = '-1');
-         INSERT INTO lake.upbit.ticker SELECT *, DATE_FORMAT(`ts`, 'yyyy-MM-dd') FROM source WHERE `code` IS NOT NULL;"
-    )
+struct Market {
+    opening: f64,
+    previous: f64,
+    price: f64,
+    high: f64,
+    low: f64,
+    volume: f64,
+    turnover: f64,
+    asked: f64,
+}
+
+impl Exchange {
+    fn new() -> Exchange {
+        let market = |index: u64| {
+            let price = round(140_000_000.0 / (index as f64 + 1.0).powf(2.2), 2);
+            let previous = round(price * 1.013, 2);
+            let (high, low) = (price, price);
+            Market { opening: price, previous, price, high, low, volume: 0.0, turnover: 0.0, asked: 0.0 }
+        };
+        Exchange { dice: 0x9e37_79b9_7f4a_7c15, markets: (0..MARKETS).map(market).collect(), number: 0 }
+    }
+
+    /// From 0 to 1.
+    fn roll(&mut self) -> f64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// The next record and the number of its market.
+    fn next(&mut self, kind: Kind) -> (String, u64) {
+        let number = self.number;
+        self.number += 1;
+        let index = ((MARKETS as f64).powf(self.roll()) - 1.0) as usize;
+        let (step, volume) = (self.roll(), self.roll());
+        let market = &mut self.markets[index];
+        market.price = round(market.price * (1.0 + (step - 0.5) * 0.001), 2).max(0.01);
+        let price = market.price;
+        let volume = round(volume * 100_000.0 / price, 8);
+        market.high = market.high.max(price);
+        market.low = market.low.min(price);
+        market.volume += volume;
+        market.turnover += volume * price;
+        let side = if step > 0.49 { "BID" } else { "ASK" };
+        if side == "ASK" {
+            market.asked += volume;
+        }
+        let change = round(price - market.previous, 2);
+        let direction = if change > 0.0 { "RISE" } else { "FALL" };
+        let at = START_MS + number / EVENTS_PER_MS;
+        let code = format!("KRW-M{index:03}");
+        let previous = market.previous;
+        let text = match kind {
+            Kind::Bars => format!(
+                "{{\"type\":\"trade\",\"code\":\"{code}\",\"timestamp\":{},\"trade_date\":\"2026-07-30\",\"trade_time\":\"07:04:03\",\"trade_timestamp\":{at},\
+                 \"trade_price\":{price:?},\"trade_volume\":{volume:?},\"ask_bid\":\"{side}\",\"prev_closing_price\":{previous:?},\"change\":\"{direction}\",\
+                 \"change_price\":{:?},\"sequential_id\":{},\"best_ask_price\":{:?},\"best_ask_size\":{:?},\"best_bid_price\":{:?},\"best_bid_size\":{:?},\
+                 \"stream_type\":\"REALTIME\"}}",
+                at + 35,
+                change.abs(),
+                at * 10_000 + number % 10_000,
+                round(price * 1.0005, 2),
+                round(volume * 3.0, 8),
+                round(price * 0.9995, 2),
+                round(volume * 2.0, 8),
+            ),
+            Kind::Ticker => format!(
+                "{{\"type\":\"ticker\",\"code\":\"{code}\",\"opening_price\":{:?},\"high_price\":{:?},\"low_price\":{:?},\"trade_price\":{price:?},\
+                 \"prev_closing_price\":{previous:?},\"acc_trade_price\":{:.5},\"change\":\"{direction}\",\"change_price\":{:?},\"signed_change_price\":{change:?},\
+                 \"change_rate\":{:.10},\"signed_change_rate\":{:.10},\"ask_bid\":\"{side}\",\"trade_volume\":{volume:?},\"acc_trade_volume\":{:.8},\
+                 \"trade_date\":\"20260730\",\"trade_time\":\"070403\",\"trade_timestamp\":{at},\"acc_ask_volume\":{:.8},\"acc_bid_volume\":{:.8},\
+                 \"highest_52_week_price\":{:?},\"highest_52_week_date\":\"2025-08-14\",\"lowest_52_week_price\":{:?},\"lowest_52_week_date\":\"2025-04-07\",\
+                 \"market_state\":\"ACTIVE\",\"is_trading_suspended\":false,\"delisting_date\":null,\"market_warning\":\"NONE\",\"timestamp\":{},\
+                 \"acc_trade_price_24h\":{:.8},\"acc_trade_volume_24h\":{:.8},\"stream_type\":\"REALTIME\"}}",
+                market.opening,
+                market.high,
+                market.low,
+                market.turnover,
+                change.abs(),
+                change.abs() / previous,
+                change / previous,
+                market.volume,
+                market.asked,
+                market.volume - market.asked,
+                round(market.opening * 1.4, 2),
+                round(market.opening * 0.5, 2),
+                at + 35,
+                market.turnover * 1.7,
+                market.volume * 1.7,
+            ),
+        };
+        (text, index as u64)
+    }
+}
+
+fn round(value: f64, digits: i32) -> f64 {
+    let shift = 10_f64.powi(digits);
+    (value * shift).round() / shift
 }
 
 /// User and system time of this process; 0 where /proc does not tell.
