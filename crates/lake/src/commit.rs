@@ -2,9 +2,10 @@
 
 use crate::error::{LakeError, Result};
 use crate::prepare::{Prepared, data_files};
+use crate::publish::Change;
 use crate::rewrite::RewritePolicy;
-use crate::sync::sync_directory;
-use paimon::spec::{Manifest, ManifestList, Snapshot};
+use crate::sync::{sync_data_directories, sync_directory};
+use paimon::spec::Snapshot;
 use paimon::{CommitMessage, Table};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -106,13 +107,9 @@ impl Committer {
                     latest,
                 });
             }
-            (CommitDecision::Commit | CommitDecision::AlreadyCommitted, _) => {
-                self.publish(messages, prepared).await?;
-                self.history(prepared.identifier).await?.wanted
-            }
+            (CommitDecision::Commit | CommitDecision::AlreadyCommitted, _) => self.append(&messages, prepared).await?,
         };
-        let snapshot = snapshot.ok_or_else(|| invalid("the snapshot just published is not in the table"))?;
-        self.sync_metadata().await?;
+        let snapshot = snapshot.ok_or_else(|| invalid("it was not published"))?;
         Ok(committed(Some(self.with_few_files(snapshot).await), false))
     }
 
@@ -128,16 +125,26 @@ impl Committer {
         }
     }
 
-    async fn publish(&self, messages: Vec<CommitMessage>, prepared: &Prepared) -> Result<()> {
-        let failed = || LakeError::paimon(&self.name, "commit");
-        let builder = self.table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
-        let commit = builder.try_new_commit().map_err(failed())?;
-        if prepared.written_here {
-            Box::pin(commit.commit_with_identifier(messages, prepared.identifier)).await.map_err(failed())
-        } else {
-            // Out of a checkpoint: also looks whether the files are still there, and reads every manifest for it.
-            Box::pin(commit.filter_and_commit_with_identifier(messages, prepared.identifier)).await.map_err(failed())
+    async fn append(&self, messages: &[CommitMessage], prepared: &Prepared) -> Result<Option<Snapshot>> {
+        let is_simple =
+            |message: &CommitMessage| message.new_index_files.is_empty() && message.deleted_files.is_empty();
+        if !messages.iter().all(is_simple) {
+            return Err(LakeError::Prepared {
+                table: self.name.clone(),
+                identifier: prepared.identifier,
+                reason: "it does more than add data files".to_owned(),
+            });
         }
+        if !prepared.written_here {
+            // out of a checkpoint: the files may be gone
+            let (directory, files) = (self.directory.clone(), data_files(messages));
+            let depth = self.table.schema().partition_keys().len();
+            let worker = LakeError::worker(&self.name, "look for prepared files");
+            let found = tokio::task::spawn_blocking(move || sync_data_directories(&directory, depth, &files));
+            found.await.map_err(worker)??;
+        }
+        let change = Change::append(&self.commit_user, prepared.identifier, messages, self.total_buckets());
+        self.publish(&change).await
     }
 
     /// Our latest snapshot, and the one with the wanted identifier.
@@ -178,13 +185,9 @@ impl Committer {
 
     /// Two histories that number their checkpoints alike must not be taken for one: that would lose rows silently.
     async fn check_same_files(&self, snapshot: &Snapshot, messages: &[CommitMessage], identifier: i64) -> Result<()> {
-        let failed = || LakeError::paimon(&self.name, "read the manifest of an earlier commit");
-        let manager = self.table.snapshot_manager();
-        let (file_io, list) = (self.table.file_io(), manager.manifest_path(snapshot.delta_manifest_list()));
         let mut there = BTreeSet::new();
-        for manifest in ManifestList::read(file_io, &list).await.map_err(failed())? {
-            let path = manager.manifest_path(manifest.file_name());
-            for entry in Manifest::read(file_io, &path).await.map_err(failed())? {
+        for manifest in self.read_list(snapshot.delta_manifest_list()).await? {
+            for entry in self.read_manifest(manifest.file_name()).await? {
                 there.insert(entry.file().file_name.clone()); // our commits only add files
             }
         }
@@ -195,7 +198,8 @@ impl Committer {
         Err(LakeError::IdentifierReused { table: self.name.clone(), identifier, snapshot_id: snapshot.id() })
     }
 
-    pub(crate) async fn sync_metadata(&self) -> Result<()> {
+    /// What another process may have written and not synced before it died.
+    async fn sync_metadata(&self) -> Result<()> {
         let directory = self.directory.clone();
         tokio::task::spawn_blocking(move || {
             sync_directory(&directory.join("manifest"))?;

@@ -57,6 +57,12 @@ pub enum LakeError {
     #[error("table \"{table}\": cannot {action}: {source}")]
     Arrow { table: String, action: &'static str, source: ArrowError },
 
+    #[error("table \"{table}\": cannot encode {what}: {reason}")]
+    Encoding { table: String, what: &'static str, reason: String },
+
+    #[error("table \"{table}\": another program published a snapshot before each of {tries} tries to publish one")]
+    Contended { table: String, tries: usize },
+
     #[error("table \"{table}\": commit {identifier} cannot be used: {reason}")]
     Prepared { table: String, identifier: i64, reason: String },
 
@@ -119,7 +125,7 @@ impl Faulty for LakeError {
             | LakeError::KeysDiffer { .. }
             | LakeError::IdentifierReused { .. }
             | LakeError::IdentifierPassed { .. } => Fault::User,
-            LakeError::Io { .. } | LakeError::HistoryTooLong { .. } => Fault::External,
+            LakeError::Io { .. } | LakeError::HistoryTooLong { .. } | LakeError::Contended { .. } => Fault::External,
             LakeError::Paimon { source, .. } => match source.as_ref() {
                 paimon::Error::ConfigInvalid { .. }
                 | paimon::Error::Unsupported { .. }
@@ -130,6 +136,7 @@ impl Faulty for LakeError {
             LakeError::BatchSchema { .. }
             | LakeError::InsertOnly { .. }
             | LakeError::Arrow { .. }
+            | LakeError::Encoding { .. }
             | LakeError::Prepared { .. }
             | LakeError::Publish { .. }
             | LakeError::Worker { .. } => Fault::Internal,
@@ -138,7 +145,7 @@ impl Faulty for LakeError {
 
     fn retry(&self) -> bool {
         match self {
-            LakeError::Io { .. } => true,
+            LakeError::Io { .. } | LakeError::Contended { .. } => true,
             // A full disk or a slow mount heals; a missing file or a damaged manifest does not.
             LakeError::Paimon { source, .. } => matches!(
                 source.as_ref(),

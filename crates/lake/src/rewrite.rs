@@ -1,16 +1,18 @@
 //! Keeps the files of a primary-key table few: a partition with too many is written again as its merged rows.
 //!
 //! Every commit adds a file to each partition it touches, and a read opens them all at once to merge them, so without
-//! this reads would slow down with every commit and end at the limit of open files. It is not Paimon's compaction (one
-//! level at a time, in a COMPACT snapshot), which this crate's version cannot commit, but an INSERT OVERWRITE of a whole
-//! partition by itself: readers see the same rows before and after. The old files stay on disk for older snapshots.
+//! this reads would slow down with every commit and end at the limit of open files. It is not Paimon's compaction of one
+//! level at a time: the partition's files go and its rows come back in new ones, in one COMPACT snapshot, so readers see
+//! the same rows before and after. The old files stay on disk for older snapshots.
 
 use crate::commit::Committer;
 use crate::error::{LakeError, Result};
+use crate::manifest::ENTRY_VERSION;
 use crate::prepare::data_files;
+use crate::publish::Change;
 use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
-use paimon::spec::Snapshot;
+use paimon::spec::{CommitKind, FileKind, ManifestEntry, Snapshot};
 use paimon::{CommitMessage, DataSplit};
 use std::collections::HashMap;
 
@@ -62,7 +64,7 @@ impl Committer {
     pub(crate) async fn rewrite(&self, committed: &Snapshot, files_max: usize) -> Result<Option<Snapshot>> {
         let (this, snapshot) = (self.clone(), committed.clone());
         let worker = LakeError::worker(&self.name, "merge files");
-        let is_rewritten = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -70,16 +72,10 @@ impl Committer {
             runtime.block_on(Box::pin(this.rewrite_partitions(&snapshot, files_max)))
         })
         .await
-        .map_err(worker)??;
-        if !is_rewritten {
-            return Ok(None);
-        }
-        self.sync_metadata().await?;
-        let latest = self.table.snapshot_manager().get_latest_snapshot().await;
-        latest.map_err(LakeError::paimon(&self.name, "read the latest snapshot"))
+        .map_err(worker)?
     }
 
-    async fn rewrite_partitions(&self, snapshot: &Snapshot, files_max: usize) -> Result<bool> {
+    async fn rewrite_partitions(&self, snapshot: &Snapshot, files_max: usize) -> Result<Option<Snapshot>> {
         let failed = || LakeError::paimon(&self.name, "merge files");
         let pinned = self.table.copy_with_pinned_snapshot(snapshot);
         let builder = pinned.new_read_builder();
@@ -87,7 +83,7 @@ impl Committer {
         let crowded: Vec<DataSplit> =
             by_partition(splits).into_values().filter(|splits| is_crowded(splits, files_max)).flatten().collect();
         if crowded.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let (files, options) =
             (files_of(&crowded), [("write.parquet-buffer-size".to_owned(), WRITE_BUFFER.to_owned())]);
@@ -107,7 +103,7 @@ impl Committer {
         }
         .await;
         let messages = match messages {
-            Ok(messages) if messages.is_empty() => return Ok(false), // every row was deleted
+            Ok(messages) if messages.is_empty() => return Ok(None), // every row was deleted
             Ok(messages) => messages,
             Err(error) => {
                 write.close().await; // drops only what this call wrote
@@ -116,16 +112,29 @@ impl Committer {
         };
         let written = data_files(&messages);
         sync_data_directories(&self.directory, self.table.schema().partition_keys().len(), &written)?;
-        let commit = writer.try_new_commit().map_err(failed())?;
-        Box::pin(commit.overwrite_with_identifier(messages, None, snapshot.id())).await.map_err(failed())?;
+        let user = format!("{}{COMMIT_USER_SUFFIX}", self.commit_user);
+        let mut change = Change::append(&user, snapshot.id(), &messages, self.total_buckets());
+        change.kind = CommitKind::COMPACT;
+        change.only_after = Some(snapshot.id());
+        change.entries.extend(crowded.iter().flat_map(removals));
+        let rewritten = self.publish(&change).await?;
         tracing::info!(
             table = self.name,
             files,
             into = written.len(),
             "merged the files of partitions that had too many"
         );
-        Ok(true)
+        Ok(rewritten)
     }
+}
+
+/// What takes a split's files out of the table.
+pub(crate) fn removals(split: &DataSplit) -> impl Iterator<Item = ManifestEntry> {
+    let partition = split.partition().to_serialized_bytes();
+    split.data_files().iter().map(move |file| {
+        let (bucket, buckets) = (split.bucket(), split.total_buckets());
+        ManifestEntry::new(FileKind::Delete, partition.clone(), bucket, buckets, file.clone(), ENTRY_VERSION)
+    })
 }
 
 fn by_partition(splits: Vec<DataSplit>) -> HashMap<Vec<u8>, Vec<DataSplit>> {
