@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import requests
-from harness import STOP_LIMIT_S, STOP_TIMEOUT_S, Stage, free_port, slack, wait_for
+from harness import STOP_LIMIT_S, STOP_TIMEOUT_S, Stage, find_binary, free_port, slack, wait_for
 from truth import differences, from_disk, from_log, from_sql
 
 USER_MISTAKE, OUTSIDE_FAILED = 2, 3
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def refused(program, code: int, *words: str) -> str:
@@ -159,6 +161,47 @@ def test_pipeline_with_a_mistake(stage: Stage, mistake: str, line: int, column: 
     assert f"broken.sql:{line}:{column}" in checked.stderr + checked.stdout
     up = stage.up("--source", "sim", "--pipeline", str(path))
     refused(up, USER_MISTAKE, f"broken.sql:{line}:{column}")
+
+
+# line:column of each, and a word of what is said
+TEN_MISTAKES = {
+    "9:40": "duration",
+    "10:37": "STRNG",
+    "11:75": "ms",
+    "13:41": "idd",
+    "14:41": "ambiguous",
+    "15:41": "BIGINT",
+    "16:48": "division by zero",
+    "17:1": "PRIMARY KEY",
+    "18:72": "JOIN",
+    "19:27": "SELEC",
+}
+
+
+def test_ten_mistakes_are_told_at_once_each_at_its_place(stage: Stage):
+    checked = stage.run("check", FIXTURES / "ten_mistakes.sql")
+    assert checked.returncode == USER_MISTAKE
+    told = re.findall(r"^\S*ten_mistakes\.sql:(\d+:\d+): (.*)$", checked.stderr, re.M)
+    assert [place for place, _ in told] == list(TEN_MISTAKES), checked.stderr
+    for (place, message), word in zip(told, TEN_MISTAKES.values(), strict=True):
+        assert word in message, f"{place}: {message}"
+
+
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+@pytest.mark.parametrize("arguments", [["check", "good.sql"], ["check", "bad.sql"], ["explain"], ["--help"], ["run", "--pipeline", "bad.sql", "--input", "none"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_panic(stage: Stage, arguments: list[str], gone: str):
+    """`hoga explain | head`, made certain: the pipe has no reader from the start."""
+    (stage.work_dir / "good.sql").write_text("CREATE TABLE t (`code` STRING) WITH ('connector' = 'kafka', 'topic' = 'upbit-trade', 'format' = 'json');\n")
+    (stage.work_dir / "bad.sql").write_text("SELEKT 1;\nSELEKT 2;\n")
+    whole = stage.run(*arguments)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with (stage.work_dir / "other.log").open("w") as other:
+        streams = {"stdout": other, "stderr": other} | {gone: writing}
+        code = subprocess.run([find_binary(), *arguments], cwd=stage.work_dir, stdin=subprocess.DEVNULL, timeout=60, **streams).returncode
+    os.close(writing)
+    assert code == whole.returncode, (stage.work_dir / "other.log").read_text()
+    assert "panicked" not in (stage.work_dir / "other.log").read_text()
 
 
 def test_pipeline_file_is_missing(stage: Stage):

@@ -1,7 +1,8 @@
 """The same file and the same records through real Flink and through hoga's engine, three ways: the same rows.
 
 Cases are `parity/cases/*.sql`. Flink is the judge. What hoga refuses, or gets wrong, must be in `parity/not_yet_embedded.txt` as that, and must
-leave the list when it does it right: the list can only shrink. `cases/NAME.expect` is Flink's result as a person has read it: `UPDATE_EXPECT=1` writes it, and its diff is read.
+leave the list when it does it right: the list can only shrink. What Flink gets wrong is in `parity/flink_bugs.txt`, and what is right there in
+`parity/right.py`. `cases/NAME.expect` is Flink's result as a person has read it: `UPDATE_EXPECT=1` writes it, and its diff is read.
 """
 
 from __future__ import annotations
@@ -24,26 +25,23 @@ from embedded import WAYS, kills, run_embedded  # noqa: E402
 from judge import cached_outcome  # noqa: E402
 from outcome import Outcome  # noqa: E402
 from peers import Peers  # noqa: E402
+from right import RIGHT  # noqa: E402
+from verdict import check_embedded, flink_bugs, not_yet  # noqa: E402
 
 SEED = int(os.environ.get("HOGA_TEST_SEED", "20261125"))
 SLOW = os.environ.get("HOGA_PARITY_SLOW") == "1"
 FLINK_ONLY = os.environ.get("HOGA_PARITY_FLINK_ONLY") == "1"  # to try a case on Flink before there is a binary
 AT_ONCE = 3  # jobs on Flink's four slots
-DIGITS = 12  # of DOUBLE columns that a case calls approximate
 
 CASES = all_cases()
-# case → refused or wrong, and why
-NOT_YET = {
-    name: (kind, why)
-    for line in (FOLDER / "not_yet_embedded.txt").read_text().splitlines()
-    if line.strip() and not line.startswith("#")
-    for name, kind, why in [line.split(None, 2)]
-}
+NOT_YET = not_yet()
+FLINK_BUGS = flink_bugs()
 
 
-def test_the_list_names_cases():
-    unknown = NOT_YET.keys() - {case.name for case in CASES}
+def test_the_lists_name_cases():
+    unknown = (NOT_YET.keys() | FLINK_BUGS.keys()) - {case.name for case in CASES}
     assert not unknown and all(kind in ("refused", "wrong") for kind, _ in NOT_YET.values()), unknown
+    assert FLINK_BUGS.keys() == RIGHT.keys()
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +81,14 @@ def test_case(case: Case, zone: str, judged, tmp_path: Path):
             pytest.fail(f"{case.name} is right now: take it off not_yet_embedded.txt")
     if kind == "wrong":
         pytest.skip(f"wrong: {why}")
+    expected = flink
+    if case.name in FLINK_BUGS:
+        expected = Outcome(RIGHT[case.name](case, zone))
+        with pytest.raises(AssertionError):
+            check_embedded(case, "Flink", flink, expected)
+            pytest.fail(f"Flink is right now: take {case.name} off flink_bugs.txt")
     for way in WAYS:
-        check_embedded(case, way, run_embedded(case, zone, way, tmp_path, SEED), flink)
+        check_embedded(case, way, run_embedded(case, zone, way, tmp_path, SEED), expected)
 
 
 @pytest.mark.parametrize("case, zone", [pytest.param(case, "UTC", id=case.name) for case in CASES if case.name == "upbit_bars"])
@@ -103,7 +107,7 @@ def check_judge(case: Case, zone: str, flink: Outcome) -> None:
         assert flink.error and re.search(case.fails, flink.error), f"Flink should fail with {case.fails!r}: {flink.error or flink.results}"
         return
     assert flink.error is None, f"Flink: {flink.error}"
-    assert any(flink.results.values()) or "empty" in case.name, "no row at all: the case shows nothing"
+    assert any(flink.results.values()) or "empty" in case.name or case.name in FLINK_BUGS, "no row at all: the case shows nothing"
     path = FOLDER / "cases" / f"{case.name}.expect"
     if zone != case.zones[0]:
         return
@@ -112,25 +116,6 @@ def check_judge(case: Case, zone: str, flink: Outcome) -> None:
         path.write_text(text)
     elif path.exists():
         assert text == path.read_text(), f"Flink's result is not {path.name}"
-
-
-def check_embedded(case: Case, way: str, found: Outcome, flink: Outcome) -> None:
-    if case.fails is not None:
-        assert found.error or found.dead_letters, f"{way}: Flink fails here ({flink.error}), and hoga neither refuses nor has dead letters"
-        return
-    assert not found.error, f"{way}: refused, and not in not_yet_embedded.txt:\n{found.error}"
-    dead = set(case.directives.get("dead", "").split())
-    letters = sum(int(word) if word.startswith("+") else 1 for word in dead)
-    assert found.dead_letters == letters, f"{way}: {found.dead_letters} dead letters, the case names {letters}"
-    assert found.results.keys() == flink.results.keys()
-    for name, expected in flink.results.items():
-        expected = [row for row in expected if str(row.get("id")) not in dead]
-        got = json.loads(json.dumps(found.results[name]))
-        for column in case.directives.get("approximate", "").split():
-            for row in (*expected, *got):
-                row[column] = row[column] and f"{float(row[column]):.{DIGITS}g}"
-        problem = differences(got, expected, f"hoga ({way})", "Flink")
-        assert not problem, f"{name}: {problem}"
 
 
 def test_kills_hit_running_processes():

@@ -1,4 +1,4 @@
-"""Bars by a plain reading of the trades: what `upbit_bars.sql` must give, said without SQL. Pure."""
+"""Bars by a plain reading of the trades: what `pipeline/upbit.sql` must give, said without SQL. Pure."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from harness import Stage
-from kafka_batches import read_partition
+from harness import find_binary
 from upbit_frames import Event, read_frame
 
 START_MS = 1_773_014_100_000  # 2026-03-08T23:55:00Z: five minutes before Upbit's next trading day
@@ -86,16 +86,17 @@ def nexmark(count: int = 3_000, seed: int = 42) -> Iterator[dict]:
 
 
 def recorded_frames() -> Iterator[dict]:
-    """Every recorded frame of the exchange that is an event, as the collector puts it into its topic: DEFAULT names, numbers as on the wire."""
+    """Every recorded frame of the exchange that is an event, as the collector puts it into its topic: DEFAULT names, numbers as on the wire. The files
+    are of several years; their events come in the order of their time, as a collector would have got them, and none is late."""
     topics = {"ticker": "upbit-ticker", "trade": "upbit-trade", "orderbook": "upbit-orderbook"}
-    number = 0
+    events: list[Event] = []
     for path in sorted((Path(__file__).parent.parent / "fixtures" / "recorded").glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            for event in read_frame(line):
-                if isinstance(event, Event) and event.kind in topics:
-                    number += 1
-                    partition = sum(event.market.encode()) % 3
-                    yield {"topic": topics[event.kind], "partition": partition, "key": event.market, "timestamp_ms": START_MS + number, "value": as_json(event.fields)}
+        frames = (read_frame(line) for line in path.read_text().splitlines())
+        events += [event for frame in frames for event in frame if isinstance(event, Event) and event.kind in topics]
+    events.sort(key=lambda event: event.fields.get("trade_timestamp" if event.kind == "trade" else "timestamp") or 0)
+    for number, event in enumerate(events, 1):
+        partition = sum(event.market.encode()) % 3
+        yield {"topic": topics[event.kind], "partition": partition, "key": event.market, "timestamp_ms": START_MS + number, "value": as_json(event.fields)}
 
 
 def as_json(value: object) -> str:
@@ -107,23 +108,12 @@ def as_json(value: object) -> str:
     return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
-def sim_hour(seconds: int = 60, rate: int = 4_000, seed: int = 5) -> Iterator[dict]:
-    """An hour of `hoga sim`: what the collector put into its topics in a minute, with every time stretched sixtyfold. Not the same every time."""
-    stretch = 3_600 // seconds
+def sim_hour(rate: int = 4, seed: int = 5) -> Iterator[dict]:
+    """An hour of `hoga sim`, made at once: the same records every time."""
     with tempfile.TemporaryDirectory(prefix="hoga-sim-hour-") as folder:
-        stage = Stage(Path(folder))
-        try:
-            sim = stage.sim("--markets", "30", "--rate", str(rate), "--seed", str(seed), "--duration", f"{seconds}s").wait_ready()
-            up = stage.up("--source", "upbit", "--markets", "KRW", env=sim.env).wait_ready()
-            sim.wait(seconds + 60)
-            up.stop()
-            first_ms: int | None = None
-            for topic in ("upbit-ticker", "upbit-trade", "upbit-orderbook"):
-                for partition, directory in enumerate(sorted(up.log_dir.glob(f"{topic}-[0-9]"))):
-                    for record in read_partition(directory):
-                        first_ms = first_ms or record.timestamp_ms
-                        later = lambda at, zero=first_ms: zero + (at - zero) * stretch
-                        value = re.sub(r'("(?:trade_)?timestamp":)(\d+)', lambda m: m[1] + str(later(int(m[2]))), record.value.decode())
-                        yield {"topic": topic, "partition": partition, "key": record.key.decode(), "timestamp_ms": later(record.timestamp_ms), "value": value}
-        finally:
-            stage.close()
+        path = Path(folder) / "hour.jsonl"
+        command = [find_binary(), "sim", "--record", path, "--duration", "1h", "--rate", rate, "--markets", 30, "--seed", seed]
+        subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+        for line in path.read_text().splitlines():
+            head, value = re.fullmatch(r'\{(.*), "value": (.*)\}', line).groups()
+            yield json.loads("{" + head + "}") | {"value": value}

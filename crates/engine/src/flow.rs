@@ -15,6 +15,7 @@ mod fingerprint;
 mod groups;
 pub(crate) mod json;
 pub(crate) mod outbox;
+mod ranking;
 pub(crate) mod rows;
 mod run;
 mod session;
@@ -25,6 +26,7 @@ mod source;
 mod stage;
 mod status;
 mod top_n;
+mod top_n_updating;
 mod unnest;
 mod watermark;
 mod window;
@@ -39,7 +41,9 @@ pub(crate) use snapshot::Snapshot;
 
 use crate::checkpoint::{Checkpoint, Offsets};
 use crate::error::EngineError;
-use crate::graph::{Changes, Graph, Node, NodeId, NodeKind, Sink, WindowShape, WindowSource};
+use crate::graph::{
+    AggregateCall, AggregateFunction, Changes, Graph, Node, NodeId, NodeKind, Sink, WindowShape, WindowSource,
+};
 use crate::stats::NodeStats;
 use aggregate::AggregateStage;
 use arrow::datatypes::SchemaRef;
@@ -53,6 +57,7 @@ use stage::Stage;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use top_n::TopNStage;
+use top_n_updating::UpdatingTopNStage;
 use watermark::Combined;
 use window_aggregate::{Partial, WindowLayout, WindowStage};
 
@@ -154,11 +159,12 @@ impl Flow {
         let mut sinks = Vec::new();
         let mut nodes: Vec<FlowNode> = Vec::new();
         let schemas: Vec<SchemaRef> = graph.nodes.iter().map(|node| Arc::clone(&node.schema)).collect();
-        let rowtimes: Vec<_> = graph.nodes.iter().map(|node| node.rowtime).collect();
+        let updates: Vec<bool> = graph.nodes.iter().map(|node| node.changes != Changes::Append).collect();
         let mut consumers = consumers_of(&graph);
+        let order_counts = order_counts(&graph, &consumers);
         for (id, (node, fingerprint)) in graph.nodes.into_iter().zip(fingerprints).enumerate() {
-            let input = node.inputs.first().map(|input| (&schemas[*input], rowtimes[*input]));
-            let (stage, window, is_processing_time) = stage_of(&node, input)?;
+            let input = node.inputs.first().map(|input| (&schemas[*input], updates[*input]));
+            let (stage, window, is_processing_time) = stage_of(&node, input, order_counts[id])?;
             let partial = |worker: usize| {
                 let layout = window.as_ref().filter(|_| reach.workers[id].contains(&worker))?;
                 Some(Mutex::new(Partial::new(Arc::clone(layout), watermark::WATERMARK_MIN)))
@@ -218,9 +224,12 @@ impl Flow {
 /// A node's stage, what its partial windows share, and whether the machine's time closes its windows.
 type Built = (Option<Box<dyn Stage>>, Option<Arc<WindowLayout>>, bool);
 
-fn stage_of(node: &Node, input: Option<(&SchemaRef, Option<usize>)>) -> Result<Built, EngineError> {
-    let Some((input, rowtime)) = input else { return Ok((None, None, false)) };
+/// `input`: its schema, and whether it takes rows back. `order_counts`: of the node's changes.
+fn stage_of(node: &Node, input: Option<(&SchemaRef, bool)>, order_counts: bool) -> Result<Built, EngineError> {
+    let Some((input, retracts)) = input else { return Ok((None, None, false)) };
     Ok(match &node.kind {
+        // rows that a window took in cannot be taken back: the planner refuses it
+        NodeKind::WindowAggregate(_) if retracts => return Err(EngineError::Graph(node.name.clone())),
         NodeKind::WindowAggregate(aggregate) => {
             let is_session = matches!(&aggregate.windows, WindowSource::Assigned(windows) if matches!(windows.shape, WindowShape::Session { .. }));
             match (SessionStage::new(aggregate, input, &node.schema)?, is_session) {
@@ -238,10 +247,15 @@ fn stage_of(node: &Node, input: Option<(&SchemaRef, Option<usize>)>) -> Result<B
             }
         }
         NodeKind::Aggregate(aggregate) => {
-            (Some(Box::new(AggregateStage::new(aggregate, input, &node.schema)?)), None, false)
+            let stage = AggregateStage::new(aggregate, input, &node.schema, retracts, order_counts)?;
+            (Some(Box::new(stage)), None, false)
+        }
+        NodeKind::TopN(top) if retracts => {
+            let stage = UpdatingTopNStage::new(top, input, &node.schema)?;
+            (Some(Box::new(stage)), None, false)
         }
         NodeKind::TopN(top) => {
-            let stage = TopNStage::new(top, input, rowtime, &node.schema)?;
+            let stage = TopNStage::new(top, input, &node.schema)?;
             let is_processing_time = stage.is_processing_time();
             (Some(Box::new(stage)), None, is_processing_time)
         }
@@ -262,6 +276,22 @@ fn consumers_of(graph: &Graph) -> Vec<Vec<(NodeId, usize)>> {
         }
     }
     consumers
+}
+
+/// By node: whether its changes go to an aggregate whose result depends on their order.
+fn order_counts(graph: &Graph, consumers: &[Vec<(NodeId, usize)>]) -> Vec<bool> {
+    let is_arrival = |call: &AggregateCall| {
+        use AggregateFunction::{FirstValue, LastValue, ListAgg};
+        matches!(call.function, FirstValue | LastValue | ListAgg { .. })
+    };
+    let mut counts = vec![false; graph.nodes.len()];
+    for id in (0..graph.nodes.len()).rev() {
+        counts[id] = consumers[id].iter().any(|(consumer, _)| match &graph.nodes[*consumer].kind {
+            NodeKind::Aggregate(aggregate) => aggregate.calls.iter().any(is_arrival),
+            kind => !keeps_state(kind) && counts[*consumer],
+        });
+    }
+    counts
 }
 
 /// Which sources and workers reach a node.

@@ -13,6 +13,8 @@ pub(crate) mod calendar;
 pub(crate) mod choose;
 pub(crate) mod convert;
 pub(crate) mod date_text;
+pub(crate) mod digest;
+pub(crate) mod json_path;
 pub(crate) mod math;
 pub(crate) mod pattern;
 pub(crate) mod regex;

@@ -77,8 +77,9 @@ pub enum Changes {
     Append,
     /// Inserts, updates (the row before, then the row after, side by side) and deletes. At any time there is at most one row
     /// for each value of `key`; no columns: one row in all. None: the query lost the key, a change is known by its whole row.
-    /// A lake sink always has a key, and it is part of the table's primary key: if it is all of it, the row before an update
-    /// says nothing new; if not, the row before is a delete of its own primary key.
+    /// Of a lake sink the key is part of the table's primary key: if it is all of it, the row before an update says nothing
+    /// new; if not, the row before is a delete of its own primary key. None: only inserts and deletes come, of rows that the
+    /// file says to have primary keys of their own.
     Updating { key: Option<Vec<ColumnId>> },
 }
 
@@ -222,6 +223,7 @@ pub struct AggregateCall {
     pub data_type: DataType,
 }
 
+/// STDDEV and VARIANCE are none of them: the planner makes them of sums, as Flink's does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AggregateFunction {
     Count,
@@ -231,10 +233,6 @@ pub enum AggregateFunction {
     Avg,
     FirstValue,
     LastValue,
-    StddevPop,
-    StddevSamp,
-    VarPop,
-    VarSamp,
     ListAgg { separator: String },
 }
 
@@ -248,6 +246,8 @@ pub struct TopN {
     pub offset: u64,
     pub limit: u64,
     pub with_number: bool,
+    /// Of rows that are equal in the order, the one that came last stands first: Flink's deduplication by event time, descending.
+    pub last_wins: bool,
     /// Rows of windows: given once, when the window closes.
     pub window: Option<AttachedWindow>,
 }

@@ -3,6 +3,9 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// 2026-03-09T00:00:00Z, a UTC day's first bar.
+const RECORDING_FROM_MS: i64 = 1_773_014_400_000;
+
 const CONFIG_HELP: &str = "\
 Every option can also be an environment variable (HOGA_ and its name, as HOGA_CHECKPOINT_INTERVAL=10s) or a key of
 hoga.toml in the working directory (checkpoint-interval = \"10s\"). A flag wins over the environment, that over the file.";
@@ -324,6 +327,12 @@ pub struct SimArgs {
     /// Write every trade made to this file, one JSON object a line, before it is sent
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Serve nobody: write the records of --duration, made at once, to a file that hoga run --input reads
+    #[arg(long, value_name = "FILE.jsonl", requires = "duration", conflicts_with_all = ["truth", "fault"])]
+    pub record: Option<PathBuf>,
+    /// --record: when the exchange opens, in milliseconds since 1970; the same time makes the same bytes
+    #[arg(long, value_name = "MS", requires = "record", default_value_t = RECORDING_FROM_MS)]
+    pub record_from: i64,
     /// Misbehave: KIND=VALUE; may be repeated (disconnect=SECONDS, malformed=RATIO, duplicate=RATIO, late=RATIO, …)
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,

@@ -1,7 +1,8 @@
 //! How a command fails: a message for people and an exit code for scripts.
 
 use hoga_model::{Fault, Faulty};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// 0 done · 1 the check failed · 2 the user's mistake · 3 something outside failed.
 #[derive(Debug)]
@@ -32,10 +33,11 @@ impl Failure {
         &self.message
     }
 
-    #[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
     pub fn print(&self) {
         // diagnostics of a file begin with their place, as editors expect it
-        if self.message.contains('\n') { eprintln!("{}", self.message) } else { eprintln!("error: {}", self.message) }
+        let prefix = if self.message.contains('\n') { "" } else { "error: " };
+        // who has closed standard error does not want to be told; the exit code says it too
+        let _ = writeln!(std::io::stderr(), "{prefix}{}", self.message);
     }
 }
 

@@ -15,6 +15,7 @@ mod collector;
 mod commands;
 mod config;
 mod failure;
+mod output;
 mod up;
 
 use clap::Parser;

@@ -20,6 +20,7 @@ const IDLE_TIMEOUT: &str = "table.exec.source.idle-timeout";
 const PIPELINE_NAME: &str = "pipeline.name";
 const LOCAL_TIME_ZONE: &str = "table.local-time-zone";
 const RUNTIME_MODE: &str = "execution.runtime-mode";
+const UPSERT_MATERIALIZE: &str = "table.exec.sink.upsert-materialize";
 
 /// The settings at one point of the file. Keys that only Flink knows are kept and mean nothing here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +55,12 @@ impl Settings {
     /// `table.exec.source.idle-timeout`.
     pub fn idle_timeout_ms(&self) -> Option<u64> {
         self.get(IDLE_TIMEOUT).and_then(parse_duration_ms)
+    }
+
+    /// False if `table.exec.sink.upsert-materialize` is 'NONE': changes are written as they are, also under another key than the
+    /// query's.
+    pub fn materializes_upserts(&self) -> bool {
+        !self.get(UPSERT_MATERIALIZE).is_some_and(|value| value.eq_ignore_ascii_case("none"))
     }
 
     pub(crate) fn set(&mut self, key: String, value: String, value_span: Span) -> Result<(), Problem> {

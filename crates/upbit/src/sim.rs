@@ -1,7 +1,7 @@
 //! A simulated exchange that speaks Upbit's WebSocket and REST from a seed, for tests, demos and measurements.
 //!
 //! `serve` listens on one address for both. Everything below `hub` is pure (`rng`, `tick`, `catalog`, `spelling`, `ids`,
-//! `totals`, `book`, `history`, `market`, `exchange`, `render`, `request`, `fault`): a seed and the times decide what
+//! `totals`, `book`, `history`, `market`, `exchange`, `render`, `recording`, `request`, `fault`): a seed and the times decide what
 //! happens. It is chosen by name only, never a stand-in for the real exchange.
 //!
 //! Not simulated: candle streams (`INVALID_PARAM`), price grouping of order books (silence, as for an unsupported level),
@@ -17,6 +17,7 @@ pub mod history;
 mod hub;
 pub mod ids;
 pub mod market;
+mod recording;
 pub mod render;
 pub mod request;
 mod rest;
@@ -31,6 +32,7 @@ pub use catalog::MARKETS_MAX;
 pub use error::SimError;
 pub use fault::{InvalidFault, SimFault};
 pub use hub::SimStats;
+pub use recording::{Recorded, record};
 pub use server::{RunningSim, serve};
 pub use tick::Quote;
 

@@ -1,3 +1,3 @@
--- The bars and alert rules that pipeline/upbit.sql grows by: open and close by (trade_timestamp, sequential_id), cascade, HOP rules into a topic.
--- @whole tests/parity/upbit_bars.sql
+-- The bars of pipeline/upbit.sql, on trades that come out of order: open and close by (trade_timestamp, sequential_id), cascade, alerts.
+-- @whole pipeline/upbit.sql
 -- @input upbit_trades

@@ -2,4 +2,3 @@
 -- @whole pipeline/upbit.sql
 -- @input sim_hour
 -- @zones UTC
--- @slow

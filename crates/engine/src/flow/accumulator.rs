@@ -3,18 +3,24 @@
 //! In: columns of a batch and the groups of their rows. Out: results of Flink's types; the state as Arrow columns, which
 //! other accumulators of the same call take in: partial results of a worker, slices of a window, a checkpoint.
 //! Groups are numbers counted from 0; an accumulator never forgets one by itself.
+//! Over a query that updates its rows they also take rows back: sums and counts by subtracting, what is chosen among values
+//! by keeping all of them.
 
+mod arrivals;
 mod averages;
+mod counted;
 mod distinct;
 mod extremes;
 mod list_agg;
-mod moments;
+mod lists;
+mod multisets;
 mod sums;
 
 use crate::graph::{AggregateCall, AggregateFunction};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array};
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
+use extremes::Choice;
 use std::sync::Arc;
 
 /// Some rows of a batch, and the group of each.
@@ -54,6 +60,10 @@ pub(crate) trait Accumulator: Send + std::fmt::Debug {
     /// Makes room: groups below `groups` exist afterwards, new ones empty.
     fn resize(&mut self, groups: usize);
     fn update(&mut self, input: Input<'_>) -> Result<(), ArrowError>;
+    /// Takes back rows that it was given before. Only of one that was made for it.
+    fn retract(&mut self, _: Input<'_>) -> Result<(), ArrowError> {
+        Err(ArrowError::InvalidArgumentError("rows are taken back from what cannot give them".into()))
+    }
     /// Takes in a state: its row `n` belongs to `groups[n]`. Later rows are later in time.
     fn merge(&mut self, state: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError>;
     /// The results of these groups.
@@ -67,36 +77,43 @@ pub(crate) trait Accumulator: Send + std::fmt::Debug {
     fn bytes(&self) -> usize;
 }
 
-/// An empty accumulator for a call; `argument` is the type of its argument.
+/// An empty accumulator for a call; `argument` is the type of its argument. One that retracts keeps more.
 pub(crate) fn accumulator(
     call: &AggregateCall,
     argument: Option<&DataType>,
+    retracts: bool,
 ) -> Result<Box<dyn Accumulator>, ArrowError> {
     let unsupported = || {
         let argument = argument.map_or("*".to_owned(), crate::types::sql_name);
         ArrowError::NotYetImplemented(format!("{:?}({argument})", call.function))
     };
+    let extreme = |argument: &DataType, choice| match (retracts, choice) {
+        (false, choice) => extremes::extreme(argument, choice),
+        (true, Choice::Least | Choice::Greatest) => multisets::extreme(argument, choice == Choice::Least),
+        (true, Choice::First) => arrivals::arrivals(argument, arrivals::Wanted::First),
+        (true, Choice::Last) => arrivals::arrivals(argument, arrivals::Wanted::Last),
+    };
     let plain = match (&call.function, argument) {
         (AggregateFunction::Count, _) => Box::<Count>::default(),
         (_, None) => return Err(unsupported()),
-        (AggregateFunction::Sum, Some(argument)) => sums::sum(argument).ok_or_else(unsupported)?,
+        (AggregateFunction::Sum, Some(argument)) => sums::sum(argument, retracts).ok_or_else(unsupported)?,
         (AggregateFunction::Avg, Some(argument)) => {
-            averages::average(argument, &call.data_type).ok_or_else(unsupported)?
+            averages::average(argument, &call.data_type, retracts).ok_or_else(unsupported)?
         }
-        (AggregateFunction::Min, Some(argument)) => extremes::extreme(argument, extremes::Choice::Least)?,
-        (AggregateFunction::Max, Some(argument)) => extremes::extreme(argument, extremes::Choice::Greatest)?,
-        (AggregateFunction::FirstValue, Some(argument)) => extremes::extreme(argument, extremes::Choice::First)?,
-        (AggregateFunction::LastValue, Some(argument)) => extremes::extreme(argument, extremes::Choice::Last)?,
-        (AggregateFunction::StddevPop, Some(_)) => moments::moments(true, false, &call.data_type),
-        (AggregateFunction::StddevSamp, Some(_)) => moments::moments(true, true, &call.data_type),
-        (AggregateFunction::VarPop, Some(_)) => moments::moments(false, false, &call.data_type),
-        (AggregateFunction::VarSamp, Some(_)) => moments::moments(false, true, &call.data_type),
+        (AggregateFunction::Min, Some(argument)) => extreme(argument, Choice::Least)?,
+        (AggregateFunction::Max, Some(argument)) => extreme(argument, Choice::Greatest)?,
+        (AggregateFunction::FirstValue, Some(argument)) => extreme(argument, Choice::First)?,
+        (AggregateFunction::LastValue, Some(argument)) => extreme(argument, Choice::Last)?,
+        (AggregateFunction::ListAgg { separator }, Some(argument @ DataType::Utf8)) if retracts => {
+            arrivals::arrivals(argument, arrivals::Wanted::List { separator: separator.clone() })?
+        }
         (AggregateFunction::ListAgg { separator }, Some(DataType::Utf8)) => list_agg::list_agg(separator),
         (AggregateFunction::ListAgg { .. }, Some(_)) => return Err(unsupported()),
     };
     match (call.is_distinct, &call.function, argument) {
         // the extremes of a set are those of its rows
         (false, _, _) | (_, AggregateFunction::Min | AggregateFunction::Max, _) | (_, _, None) => Ok(plain),
+        (true, _, Some(argument)) if retracts => counted::distinct(plain, argument),
         (true, _, Some(argument)) => distinct::distinct(plain, argument),
     }
 }
@@ -117,6 +134,11 @@ impl Accumulator for Count {
 
     fn update(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
         input.for_each(|_, group| self.0[group] += 1);
+        Ok(())
+    }
+
+    fn retract(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
+        input.for_each(|_, group| self.0[group] -= 1);
         Ok(())
     }
 

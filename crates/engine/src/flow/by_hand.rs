@@ -156,11 +156,37 @@ pub(crate) fn last(graph: &mut Graph, name: &str, input: NodeId, partition: Colu
         offset: 1,
         limit: 1,
         with_number: false,
+        last_wins: false,
         window: None,
     };
     let schema = Arc::clone(&graph.nodes[input].schema);
     let id = push(graph, name, NodeKind::TopN(top), &[input], schema);
     graph.nodes[id].changes = Changes::Updating { key: Some(vec![partition]) };
+    id
+}
+
+/// The first rows of all by some columns (descending or not), with their number behind them.
+pub(crate) fn ranked(graph: &mut Graph, name: &str, input: NodeId, order: &[(ColumnId, bool)], limit: u64) -> NodeId {
+    let order = order.iter().map(|(column, is_descending)| Order {
+        column: *column,
+        is_descending: *is_descending,
+        nulls_first: false,
+    });
+    let top = TopN {
+        partition: Vec::new(),
+        order: order.collect(),
+        offset: 1,
+        limit,
+        with_number: true,
+        last_wins: false,
+        window: None,
+    };
+    let number = Field::new("row_number", DataType::Int64, true);
+    let fields = graph.nodes[input].schema.fields().iter().map(|field| field.as_ref().clone()).chain([number]);
+    let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let key = schema.fields().len() - 1;
+    let id = push(graph, name, NodeKind::TopN(top), &[input], schema);
+    graph.nodes[id].changes = Changes::Updating { key: Some(vec![key]) };
     id
 }
 

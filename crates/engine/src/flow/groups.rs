@@ -49,12 +49,20 @@ impl KeyCodec {
 
     /// The key columns of some groups.
     pub(crate) fn decode(&self, table: &GroupTable, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.decode_keys(groups.iter().map(|group| table.key(*group)))
+    }
+
+    /// The key columns of keys as bytes.
+    pub(crate) fn decode_keys<'a>(
+        &self,
+        keys: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
         match self {
             KeyCodec::Nothing => Ok(Vec::new()),
             KeyCodec::Text => {
-                let mut text = StringBuilder::with_capacity(groups.len(), groups.len() * 8);
-                for group in groups {
-                    match table.key(*group) {
+                let mut text = StringBuilder::with_capacity(keys.len(), keys.len() * 8);
+                for key in keys {
+                    match key {
                         // the bytes came out of a string array
                         Some(bytes) => text.append_value(std::str::from_utf8(bytes).map_err(|error| {
                             ArrowError::InvalidArgumentError(format!("a key that is no text: {error}"))
@@ -66,7 +74,7 @@ impl KeyCodec {
             }
             KeyCodec::Rows(converter) => {
                 let parser = converter.parser();
-                converter.convert_rows(groups.iter().map(|group| parser.parse(table.key(*group).unwrap_or_default())))
+                converter.convert_rows(keys.map(|key| parser.parse(key.unwrap_or_default())))
             }
         }
     }

@@ -49,7 +49,7 @@ impl SessionStage {
     ) -> Result<Option<SessionStage>, ArrowError> {
         let WindowSource::Assigned(windows) = &node.windows else { return Ok(None) };
         let WindowShape::Session { gap_ms } = windows.shape else { return Ok(None) };
-        let layout = Layout::new(input, &node.keys, &node.calls)?;
+        let layout = Layout::new(input, &node.keys, &node.calls, false)?;
         Ok(Some(SessionStage {
             groups: layout.groups()?,
             layout,

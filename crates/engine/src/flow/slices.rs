@@ -22,13 +22,20 @@ pub(crate) struct Layout {
     pub(crate) codec: KeyCodec,
     calls: Vec<AggregateCall>,
     arguments: Vec<Option<DataType>>,
+    /// True if its input takes rows back.
+    retracts: bool,
     /// Of a snapshot: the span, the keys, the accumulators' states.
     pub(crate) state_schema: SchemaRef,
 }
 
 impl Layout {
     /// Fails on a call that has no accumulator.
-    pub(crate) fn new(input: &Schema, keys: &[ColumnId], calls: &[AggregateCall]) -> Result<Layout, ArrowError> {
+    pub(crate) fn new(
+        input: &Schema,
+        keys: &[ColumnId],
+        calls: &[AggregateCall],
+        retracts: bool,
+    ) -> Result<Layout, ArrowError> {
         let type_of = |column: &ColumnId| input.field(*column).data_type().clone();
         let key_types: Vec<DataType> = keys.iter().map(type_of).collect();
         let arguments: Vec<_> = calls.iter().map(|call| call.argument.as_ref().map(type_of)).collect();
@@ -36,7 +43,7 @@ impl Layout {
             vec![Field::new("span_start", DataType::Int64, false), Field::new("span_end", DataType::Int64, false)];
         fields.extend(key_types.iter().enumerate().map(|(n, key)| state_field(format!("key_{n}"), key.clone())));
         for (call, (n, argument)) in calls.iter().zip(arguments.iter().enumerate()) {
-            let types = accumulator(call, argument.as_ref())?.state_types();
+            let types = accumulator(call, argument.as_ref(), retracts)?.state_types();
             fields.extend(types.into_iter().enumerate().map(|(m, state)| state_field(format!("call_{n}_{m}"), state)));
         }
         Ok(Layout {
@@ -44,13 +51,14 @@ impl Layout {
             codec: KeyCodec::new(&key_types)?,
             calls: calls.to_vec(),
             arguments,
+            retracts,
             state_schema: Arc::new(Schema::new(fields)),
         })
     }
 
     pub(crate) fn groups(&self) -> Result<Groups, ArrowError> {
         let calls = self.calls.iter().zip(&self.arguments);
-        let accumulators = calls.map(|(call, argument)| accumulator(call, argument.as_ref()));
+        let accumulators = calls.map(|(call, argument)| accumulator(call, argument.as_ref(), self.retracts));
         Ok(Groups { table: GroupTable::default(), accumulators: accumulators.collect::<Result<_, _>>()? })
     }
 
@@ -106,13 +114,30 @@ impl Groups {
         Ok(())
     }
 
+    /// Takes back rows whose groups are known.
+    pub(crate) fn retract_groups(
+        &mut self,
+        columns: &Columns<'_>,
+        rows: &[u32],
+        groups: &[u32],
+    ) -> Result<(), ArrowError> {
+        for (accumulator, (values, filter)) in self.accumulators.iter_mut().zip(&columns.calls) {
+            accumulator.retract(Input { values: *values, filter: *filter, rows: Some(rows), groups })?;
+        }
+        Ok(())
+    }
+
     /// Takes in all groups of another one.
     pub(crate) fn merge(&mut self, other: &Groups) -> Result<(), ArrowError> {
-        let all = other.all();
-        let groups: Vec<u32> = all.iter().map(|group| self.table.intern(other.table.key(*group))).collect();
+        self.merge_some(other, &other.all())
+    }
+
+    /// Takes in some groups of another one.
+    pub(crate) fn merge_some(&mut self, other: &Groups, wanted: &[u32]) -> Result<(), ArrowError> {
+        let groups: Vec<u32> = wanted.iter().map(|group| self.table.intern(other.table.key(*group))).collect();
         for (accumulator, state) in self.accumulators.iter_mut().zip(&other.accumulators) {
             accumulator.resize(self.table.len());
-            accumulator.merge(&state.state(&all)?, &groups)?;
+            accumulator.merge(&state.state(wanted)?, &groups)?;
         }
         Ok(())
     }

@@ -5,36 +5,29 @@
 //! time of each partition is the one that came last.
 
 use super::groups::{GroupTable, KeyCodec};
-use super::rows::RowKind;
+use super::ranking::{Changes, Kept, KeptRow, Ranking};
 use super::rows::Rows;
 use super::stage::{Late, Stage, Usage};
 use super::watermark::WATERMARK_MIN;
 use super::window::{Span, WallClock};
 use super::window_aggregate::milliseconds;
 use crate::graph::{AttachedWindow, ColumnId, TopN};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{SortOptions, take};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::row::{Row, RowConverter, SortField};
+use arrow::row::Row;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(crate) struct TopNStage {
     partition: Vec<ColumnId>,
-    order: Vec<ColumnId>,
-    /// Ranks that are given, counted from 0: from the first, before the end.
-    first: usize,
-    end: usize,
-    with_number: bool,
+    ranking: Ranking,
     window: Option<AttachedWindow>,
     last_wins: bool,
     input: SchemaRef,
-    schema: SchemaRef,
     keys: KeyCodec,
-    order_rows: RowConverter,
-    rows: RowConverter,
     ranked: BTreeMap<Span, Ranked>,
     closed: i64,
     next_id: u64,
@@ -48,51 +41,20 @@ struct Ranked {
     lists: Vec<Vec<Kept>>,
 }
 
-#[derive(Debug, Clone)]
-struct Kept {
-    id: u64,
-    order: Box<[u8]>,
-    row: KeptRow,
-}
-
-#[derive(Debug, Clone)]
-enum KeptRow {
-    /// Of the batch that is being worked on.
-    New(u32),
-    Stored(Box<[u8]>),
-}
-
 /// All rows without a window are in one.
 const NO_WINDOW: Span = Span { start: 0, end: 0 };
 
 impl TopNStage {
-    pub(crate) fn new(
-        node: &TopN,
-        input: &SchemaRef,
-        rowtime: Option<ColumnId>,
-        schema: &SchemaRef,
-    ) -> Result<TopNStage, ArrowError> {
-        let type_of = |column: ColumnId| input.field(column).data_type().clone();
-        let order_fields = node.order.iter().map(|order| {
-            let options = SortOptions { descending: order.is_descending, nulls_first: order.nulls_first };
-            SortField::new_with_options(type_of(order.column), options)
-        });
-        let all_fields = input.fields().iter().map(|field| SortField::new(field.data_type().clone()));
-        let partition_types: Vec<_> = node.partition.iter().map(|column| type_of(*column)).collect();
-        let by_time = matches!(node.order.as_slice(), [one] if Some(one.column) == rowtime && one.is_descending);
+    pub(crate) fn new(node: &TopN, input: &SchemaRef, schema: &SchemaRef) -> Result<TopNStage, ArrowError> {
+        let type_of = |column: &ColumnId| input.field(*column).data_type().clone();
+        let partition_types: Vec<_> = node.partition.iter().map(type_of).collect();
         Ok(TopNStage {
             partition: node.partition.clone(),
-            order: node.order.iter().map(|order| order.column).collect(),
-            first: usize::try_from(node.offset.saturating_sub(1)).unwrap_or(usize::MAX),
-            end: usize::try_from(node.limit).unwrap_or(usize::MAX),
-            with_number: node.with_number,
+            ranking: Ranking::new(node, input, schema)?,
             window: node.window,
-            last_wins: by_time && node.limit == 1 && (node.window.is_some() || !node.with_number),
+            last_wins: node.last_wins,
             input: Arc::clone(input),
-            schema: Arc::clone(schema),
             keys: KeyCodec::new(&partition_types)?,
-            order_rows: RowConverter::new(order_fields.collect())?,
-            rows: RowConverter::new(all_fields.collect())?,
             ranked: BTreeMap::new(),
             closed: WATERMARK_MIN,
             next_id: 0,
@@ -105,11 +67,10 @@ impl TopNStage {
 
     /// Puts a batch into the lists. Returns the lists that changed, with what they gave before.
     fn put(&mut self, batch: &RecordBatch, late: &mut Late) -> Result<Vec<(Span, u32, Vec<Kept>)>, ArrowError> {
-        let columns = |columns: &[ColumnId]| -> Vec<ArrayRef> {
-            columns.iter().map(|column| Arc::clone(batch.column(*column))).collect()
-        };
-        let keys = self.keys.encode(&columns(&self.partition))?;
-        let order = self.order_rows.convert_columns(&columns(&self.order))?;
+        let partition: Vec<ArrayRef> = self.partition.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+        let keys = self.keys.encode(&partition)?;
+        let order = self.ranking.order_of(batch)?;
+        let end = self.ranking.end;
         let spans = self.spans(batch)?;
         let clock = WallClock(self.window.and_then(|window| window.zone));
         let mut before: BTreeMap<(Span, u32), Vec<Kept>> = BTreeMap::new();
@@ -125,12 +86,12 @@ impl TopNStage {
                 ranked.lists.push(Vec::new());
             }
             let list = &mut ranked.lists[list_of as usize];
-            let Some(rank) = rank_of(list, &order.row(row), self.end, self.last_wins) else { continue };
+            let Some(rank) = rank_of(list, &order.row(row), end, self.last_wins) else { continue };
             before.entry((span, list_of)).or_insert_with(|| list.clone());
             let kept = Kept { id: self.next_id, order: order.row(row).data().into(), row: KeptRow::New(row as u32) };
             self.next_id += 1;
             list.insert(rank, kept);
-            list.truncate(self.end);
+            list.truncate(end);
         }
         self.store(batch, before.keys())?;
         Ok(before.into_iter().map(|((span, list), old)| (span, list, old)).collect())
@@ -158,7 +119,7 @@ impl TopNStage {
         let rows = places.iter().map(|place| if let KeptRow::New(row) = place { *row } else { 0 });
         let rows = UInt32Array::from_iter_values(rows);
         let columns = batch.columns().iter().map(|column| take(column, &rows, None)).collect::<Result<Vec<_>, _>>()?;
-        let stored = self.rows.convert_columns(&columns)?;
+        let stored = self.ranking.rows.convert_columns(&columns)?;
         for (place, row) in places.into_iter().zip(&stored) {
             *place = KeptRow::Stored(row.data().into());
         }
@@ -170,68 +131,6 @@ impl TopNStage {
         let (starts, ends) = (milliseconds(batch.column(window.start))?, milliseconds(batch.column(window.end))?);
         let spans = starts.values().iter().zip(ends.values());
         Ok(Some(spans.map(|(start, end)| Span { start: *start, end: *end }).collect()))
-    }
-
-    fn visible<'a>(&self, list: &'a [Kept]) -> &'a [Kept] {
-        list.get(self.first..).unwrap_or_default()
-    }
-
-    /// What a list's change means for those who read it.
-    fn changes(&self, old: &[Kept], new: &[Kept], out: &mut Changes) {
-        let (old, new) = (self.visible(old), self.visible(new));
-        if self.with_number || self.end - self.first == 1 {
-            for rank in 0..old.len().max(new.len()) {
-                match (old.get(rank), new.get(rank)) {
-                    (Some(old), Some(new)) if old.id == new.id => {}
-                    (Some(old), Some(new)) => {
-                        out.push(RowKind::UpdateBefore, old, rank);
-                        out.push(RowKind::UpdateAfter, new, rank);
-                    }
-                    (None, Some(new)) => out.push(RowKind::Insert, new, rank),
-                    (Some(old), None) => out.push(RowKind::Delete, old, rank),
-                    (None, None) => {}
-                }
-            }
-            return;
-        }
-        let is_in = |kept: &Kept, list: &[Kept]| list.iter().any(|other| other.id == kept.id);
-        old.iter().enumerate().filter(|(_, kept)| !is_in(kept, new)).for_each(|(rank, kept)| {
-            out.push(RowKind::Delete, kept, rank);
-        });
-        new.iter().enumerate().filter(|(_, kept)| !is_in(kept, old)).for_each(|(rank, kept)| {
-            out.push(RowKind::Insert, kept, rank);
-        });
-    }
-
-    fn rows_of(&self, changes: Changes) -> Result<Rows, ArrowError> {
-        let parser = self.rows.parser();
-        let mut columns = self.rows.convert_rows(changes.rows.iter().map(|row| parser.parse(row)))?;
-        if self.with_number {
-            let numbers = changes.ranks.iter().map(|rank| (self.first + rank + 1) as i64);
-            columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(changes.kinds.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let is_append = changes.kinds.iter().all(|kind| *kind == RowKind::Insert);
-        Ok(Rows { batch, kinds: (!is_append).then_some(changes.kinds), origins: None })
-    }
-}
-
-/// Rows with their kinds and ranks, on their way out.
-#[derive(Default)]
-struct Changes {
-    kinds: Vec<RowKind>,
-    ranks: Vec<usize>,
-    rows: Vec<Box<[u8]>>,
-}
-
-impl Changes {
-    fn push(&mut self, kind: RowKind, kept: &Kept, rank: usize) {
-        if let KeptRow::Stored(row) = &kept.row {
-            self.kinds.push(kind);
-            self.ranks.push(rank);
-            self.rows.push(row.clone());
-        }
     }
 }
 
@@ -262,10 +161,10 @@ impl Stage for TopNStage {
         let mut changes = Changes::default();
         for (span, list, old) in changed {
             if let Some(new) = self.ranked.get(&span).and_then(|ranked| ranked.lists.get(list as usize)) {
-                self.changes(&old, new, &mut changes);
+                self.ranking.changes(&old, new, &mut changes);
             }
         }
-        if changes.kinds.is_empty() { Ok(None) } else { self.rows_of(changes).map(Some) }
+        self.ranking.rows_of(changes)
     }
 
     fn advance(&mut self, watermark: i64) -> Result<Vec<Rows>, ArrowError> {
@@ -277,13 +176,9 @@ impl Stage for TopNStage {
                 break;
             }
             let ranked = first.remove();
-            for list in &ranked.lists {
-                for (rank, kept) in self.visible(list).iter().enumerate() {
-                    changes.push(RowKind::Insert, kept, rank);
-                }
-            }
+            ranked.lists.iter().for_each(|list| self.ranking.inserts(list, &mut changes));
         }
-        if changes.kinds.is_empty() { Ok(Vec::new()) } else { Ok(vec![self.rows_of(changes)?]) }
+        Ok(self.ranking.rows_of(changes)?.into_iter().collect())
     }
 
     fn watermark(&self) -> i64 {
@@ -303,11 +198,9 @@ impl Stage for TopNStage {
     }
 
     fn snapshot(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let parser = self.rows.parser();
         let kept = self.ranked.values().flat_map(|ranked| ranked.lists.iter().flatten());
-        let rows =
-            kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(parser.parse(row)) } else { None });
-        let columns = self.rows.convert_rows(rows)?;
+        let rows = kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(&**row) } else { None });
+        let columns = self.ranking.columns_of(rows)?;
         let rows = columns.first().map_or(0, |column| column.len());
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(vec![RecordBatch::try_new_with_options(Arc::clone(&self.input), columns, &options)?])

@@ -67,7 +67,7 @@ impl WindowLayout {
             }
         };
         Ok(Some(WindowLayout {
-            aggregate: Layout::new(input, &node.keys, &node.calls)?,
+            aggregate: Layout::new(input, &node.keys, &node.calls, false)?,
             clock: WallClock(zone),
             assigner,
             schema: Arc::clone(schema),

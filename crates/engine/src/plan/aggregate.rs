@@ -94,7 +94,7 @@ impl<'a> Planner<'a> {
         let id = if is_windowed {
             self.window_aggregate(relation.id, &mut parts, context, span)?
         } else {
-            self.aggregate(relation.id, parts, context, span)?
+            self.aggregate(relation.id, parts, context)?
         };
         let id = match having {
             Some(having) => self.drafts.filter(id, &context.name("calc"), having.expr),
@@ -126,7 +126,7 @@ impl<'a> Planner<'a> {
         let names = keys.iter().map(|key| name_of(key, &columns)).collect();
         let mut parts = Parts { input, key_positions: (0..keys.len()).collect(), calls: Vec::new(), keys, names };
         if !is_windowed {
-            return self.aggregate(id, parts, context, span);
+            return self.aggregate(id, parts, context);
         }
         let count = parts.keys.len();
         let grouped = self.window_aggregate(id, &mut parts, context, span)?;
@@ -147,11 +147,7 @@ impl<'a> Planner<'a> {
         Ok(self.drafts.project(grouped, &context.name("calc"), items))
     }
 
-    fn aggregate(&mut self, id: DraftId, parts: Parts, context: &Context<'a>, span: Span) -> Planned<DraftId> {
-        if self.drafts[id].changes != Changes::Append {
-            // what an update takes back would have to be taken out of the groups
-            return self.tell(flink_only("GROUP BY over an updating query", span));
-        }
+    fn aggregate(&mut self, id: DraftId, parts: Parts, context: &Context<'a>) -> Planned<DraftId> {
         let input = self.drafts.project(id, &context.name("calc"), parts.input.clone());
         let columns = parts.output_columns(None);
         let key = Some((0..parts.keys.len()).collect());

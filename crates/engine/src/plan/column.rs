@@ -12,6 +12,9 @@ pub(super) struct Column {
     pub(super) nullable: bool,
     pub(super) time: Option<TimeAttribute>,
     pub(super) window: Option<WindowRole>,
+    /// The event time of rows that are in windows already: no other window can be made of it, but the last row by it is that
+    /// which came last.
+    pub(super) is_windowed_rowtime: bool,
     /// ROW_NUMBER() OVER (…), until a condition on it says how many rows are wanted.
     pub(super) is_rank: bool,
     /// NULL as it is written: it takes the type of the table that it is written into.
@@ -37,7 +40,16 @@ pub(super) enum WindowRole {
 
 impl Column {
     pub(super) fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Column {
-        Column { name: name.into(), data_type, nullable, time: None, window: None, is_rank: false, is_null: false }
+        Column {
+            name: name.into(),
+            data_type,
+            nullable,
+            time: None,
+            window: None,
+            is_windowed_rowtime: false,
+            is_rank: false,
+            is_null: false,
+        }
     }
 }
 

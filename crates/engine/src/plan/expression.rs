@@ -13,6 +13,7 @@ mod condition;
 mod functions;
 mod literal;
 mod nested;
+mod spread;
 mod sql_text;
 mod sql_type;
 mod time;
@@ -21,6 +22,7 @@ mod types;
 pub(super) use binder::{Aggregates, Binder, Scope, ScopeColumn, flink_only, place};
 pub(super) use cast::{cast, typed_null};
 pub(super) use literal::{interval_ms, null};
+pub(super) use spread::{Spread, Sums};
 pub(super) use sql_text::sql_text;
 pub(super) use types::{average_type, common_type, describe, is_numeric, is_string, physical_type, sum_type};
 
@@ -45,6 +47,7 @@ pub(super) struct Bound {
     pub(super) is_null: bool,
     pub(super) time: Option<TimeAttribute>,
     pub(super) window: Option<WindowRole>,
+    pub(super) is_windowed_rowtime: bool,
     pub(super) is_rank: bool,
 }
 
@@ -57,13 +60,15 @@ pub(super) struct Session {
 
 impl Bound {
     pub(super) fn new(expr: Arc<dyn PhysicalExpr>, data_type: DataType, nullable: bool) -> Bound {
-        Bound { expr, data_type, nullable, is_null: false, time: None, window: None, is_rank: false }
+        let (is_null, is_windowed_rowtime, is_rank) = (false, false, false);
+        Bound { expr, data_type, nullable, is_null, time: None, window: None, is_windowed_rowtime, is_rank }
     }
 
     /// The column of a projection that this becomes.
     pub(super) fn column(&self, name: impl Into<String>) -> super::column::Column {
         let mut column = super::column::Column::new(name, self.data_type.clone(), self.nullable);
         (column.time, column.window, column.is_rank) = (self.time, self.window, self.is_rank);
+        column.is_windowed_rowtime = self.is_windowed_rowtime;
         column
     }
 
@@ -71,6 +76,7 @@ impl Bound {
     pub(super) fn of_column(found: &super::column::Column, index: usize) -> Bound {
         let mut bound = Bound::new(column(&found.name, index), found.data_type.clone(), found.nullable);
         (bound.time, bound.window, bound.is_rank) = (found.time, found.window, found.is_rank);
+        bound.is_windowed_rowtime = found.is_windowed_rowtime;
         bound
     }
 

@@ -2,8 +2,8 @@
 
 use super::column::{Column, WindowRole};
 use super::expression::{
-    Aggregates, Binder, Bound, Scope, Session, average_type, column, describe, flink_only, is_numeric, is_string,
-    place, sum_type,
+    Aggregates, Binder, Bound, Scope, Session, Spread, Sums, average_type, column, describe, flink_only, is_numeric,
+    is_string, place, sum_type,
 };
 use crate::graph::{AggregateCall, AggregateFunction};
 use datafusion::physical_expr::PhysicalExpr;
@@ -21,7 +21,7 @@ const FLINK_ONLY: &[&str] =
 
 /// True for the name of an aggregate, in capitals.
 pub(super) fn is_aggregate(name: &str) -> bool {
-    name == "LISTAGG" || FLINK_ONLY.contains(&name) || simple_function(name).is_some()
+    name == "LISTAGG" || FLINK_ONLY.contains(&name) || simple_function(name).is_some() || spread_of(name).is_some()
 }
 
 fn simple_function(name: &str) -> Option<AggregateFunction> {
@@ -33,10 +33,17 @@ fn simple_function(name: &str) -> Option<AggregateFunction> {
         "AVG" => AggregateFunction::Avg,
         "FIRST_VALUE" => AggregateFunction::FirstValue,
         "LAST_VALUE" => AggregateFunction::LastValue,
-        "STDDEV_POP" => AggregateFunction::StddevPop,
-        "STDDEV_SAMP" | "STDDEV" => AggregateFunction::StddevSamp,
-        "VAR_POP" => AggregateFunction::VarPop,
-        "VAR_SAMP" | "VARIANCE" => AggregateFunction::VarSamp,
+        _ => return None,
+    })
+}
+
+/// Whether it is a root, and of a sample.
+fn spread_of(name: &str) -> Option<(bool, bool)> {
+    Some(match name {
+        "STDDEV_POP" => (true, false),
+        "STDDEV_SAMP" | "STDDEV" => (true, true),
+        "VAR_POP" => (false, false),
+        "VAR_SAMP" | "VARIANCE" => (false, true),
         _ => return None,
     })
 }
@@ -82,6 +89,17 @@ pub(super) fn first_call(expr: &Expr) -> Option<Span> {
     }
 }
 
+/// An aggregate call as it is written.
+struct WrittenCall<'e> {
+    /// With its place; COUNT(*) has none.
+    argument: Option<(Bound, Span)>,
+    /// LISTAGG's.
+    separator: Option<&'e Expr>,
+    /// A column of the grouping's input.
+    filter: Option<usize>,
+    is_distinct: bool,
+}
+
 /// What a grouping is made of while the query's expressions are read.
 pub(super) struct Grouping<'a> {
     pub(super) scope: &'a Scope,
@@ -116,25 +134,80 @@ impl Grouping<'_> {
     }
 
     fn call(&mut self, function: &Function, name: &str, span: Span) -> Result<Bound, Mistake> {
-        let (call, nullable) = self.aggregate_call(function, name, span)?;
-        let position = match self.calls.iter().position(|known| *known == call) {
-            Some(position) => position,
-            None => {
-                self.calls.push(call.clone());
-                self.calls.len() - 1
-            }
+        let written = self.written(function, name, span)?;
+        if let Some((is_root, is_sample)) = spread_of(name) {
+            return self.spread(written, name, (is_root, is_sample), span);
+        }
+        let Some((bound, at)) = written.argument else {
+            return Ok(self.column_of(AggregateFunction::Count, None, written.filter, false));
         };
-        let index = self.key_columns() + position;
-        let data_type = call_type(&call, self);
-        Ok(Bound::new(column(function_name(&call.function), index), data_type, nullable))
+        let function = match name {
+            "LISTAGG" => AggregateFunction::ListAgg { separator: self.separator(written.separator, span)? },
+            _ => simple_function(name).ok_or_else(|| flink_only(&format!("aggregate {name}"), span))?,
+        };
+        if result_type(&function, &bound.data_type).is_none() {
+            return Err(Mistake::new(at, format!("{name} takes no {}", describe(&bound.data_type))));
+        }
+        // the smallest, the largest and the first of different values are those of all
+        let is_distinct = written.is_distinct && !matches!(function, AggregateFunction::Min | AggregateFunction::Max);
+        Ok(self.column_of(function, Some(&bound), written.filter, is_distinct))
     }
 
-    fn aggregate_call(
+    /// The column of a call that has its type, made if nobody else asked for the same.
+    fn column_of(
         &mut self,
-        function: &Function,
+        function: AggregateFunction,
+        argument: Option<&Bound>,
+        filter: Option<usize>,
+        is_distinct: bool,
+    ) -> Bound {
+        let is_count = function == AggregateFunction::Count;
+        // a column that is never NULL is counted as rows are
+        let argument = argument.filter(|bound| !is_count || is_distinct || bound.nullable);
+        let output = argument.and_then(|bound| result_type(&function, &bound.data_type)).unwrap_or(DataType::BigInt);
+        let data_type = super::expression::physical_type(&output);
+        let argument = argument.map(|bound| self.input_of(bound, "argument"));
+        let name = function_name(&function);
+        let call = AggregateCall { function, argument, filter, is_distinct, data_type };
+        let position = self.calls.iter().position(|known| *known == call).unwrap_or_else(|| {
+            self.calls.push(call);
+            self.calls.len() - 1
+        });
+        Bound::new(column(name, self.key_columns() + position), output, !is_count)
+    }
+
+    /// STDDEV and VARIANCE: an expression over two sums and a count.
+    fn spread(
+        &mut self,
+        written: WrittenCall<'_>,
         name: &str,
+        (is_root, is_sample): (bool, bool),
         span: Span,
-    ) -> Result<(AggregateCall, bool), Mistake> {
+    ) -> Result<Bound, Mistake> {
+        let Some((bound, at)) = written.argument else {
+            return Err(Mistake::new(span, format!("{name} takes an argument")));
+        };
+        if !is_numeric(&bound.data_type) {
+            return Err(Mistake::new(at, format!("{name} takes no {}", describe(&bound.data_type))));
+        }
+        // Flink 2.0 forgets the FILTER of the squares, and takes different squares for those of different values
+        if written.filter.is_some() || written.is_distinct {
+            let what = if written.is_distinct { "DISTINCT" } else { "FILTER" };
+            return Err(flink_only(&format!("{name} with {what}"), span)
+                .hint(format!("what Flink answers is wrong; with a condition: {name}(CASE WHEN … THEN x END)")));
+        }
+        let spread = Spread { is_root, is_sample, data_type: average_type(&bound.data_type) };
+        let square = spread.square(&bound, self.session, at)?;
+        let sums = Sums {
+            squares: self.column_of(AggregateFunction::Sum, Some(&square), None, false),
+            values: self.column_of(AggregateFunction::Sum, Some(&bound), None, false),
+            count: self.column_of(AggregateFunction::Count, Some(&bound), None, false),
+        };
+        spread.of_sums(sums, self.session, span)
+    }
+
+    /// What stands in the call, its argument and condition bound.
+    fn written<'e>(&mut self, function: &'e Function, name: &str, span: Span) -> Result<WrittenCall<'e>, Mistake> {
         if FLINK_ONLY.contains(&name) {
             return Err(flink_only(&format!("aggregate {name}"), span));
         }
@@ -155,55 +228,31 @@ impl Grouping<'_> {
                 Some(self.input_of(&bound, "filter"))
             }
         };
-        let (argument, separator) = match list.args.as_slice() {
+        let (written, separator) = match list.args.as_slice() {
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_))]
                 if name == "COUNT" && !is_distinct =>
             {
-                (None, None)
+                return Ok(WrittenCall { argument: None, separator: None, filter, is_distinct });
             }
-            [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => (Some(expr), None),
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => (expr, None),
             [
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)),
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(separator)),
-            ] if name == "LISTAGG" => (Some(expr), Some(separator)),
+            ] if name == "LISTAGG" => (expr, Some(separator)),
             other => {
                 return Err(Mistake::new(span, format!("{name} takes one argument, and this has {}", other.len())));
             }
-        };
-        let Some(written) = argument else {
-            let call = AggregateCall {
-                function: AggregateFunction::Count,
-                argument: None,
-                filter,
-                is_distinct: false,
-                data_type: super::expression::physical_type(&DataType::BigInt),
-            };
-            return Ok((call, false));
         };
         if let Some(inner) = first_call(written) {
             return Err(Mistake::new(inner, "an aggregate cannot stand inside another one")
                 .hint("aggregate in a subquery first"));
         }
         let bound = self.binder().value(written)?;
+        let at = place(written, span);
         if bound.is_null {
-            return Err(Mistake::new(place(written, span), format!("{name} of NULL has no type")));
+            return Err(Mistake::new(at, format!("{name} of NULL has no type")));
         }
-        let function = match name {
-            "LISTAGG" => AggregateFunction::ListAgg { separator: self.separator(separator, span)? },
-            _ => simple_function(name).ok_or_else(|| flink_only(&format!("aggregate {name}"), span))?,
-        };
-        let output = result_type(&function, &bound.data_type).ok_or_else(|| {
-            let message = format!("{name} takes no {}", describe(&bound.data_type));
-            Mistake::new(place(written, span), message)
-        })?;
-        // a column that is never NULL is counted as rows are
-        let is_rows = function == AggregateFunction::Count && !is_distinct && !bound.nullable;
-        let nullable = function != AggregateFunction::Count;
-        let argument = if is_rows { None } else { Some(self.input_of(&bound, "argument")) };
-        let data_type = super::expression::physical_type(&output);
-        // the smallest, the largest and the first of different values are those of all
-        let is_distinct = is_distinct && !matches!(function, AggregateFunction::Min | AggregateFunction::Max);
-        Ok((AggregateCall { function, argument, filter, is_distinct, data_type }, nullable))
+        Ok(WrittenCall { argument: Some((bound, at)), separator, filter, is_distinct })
     }
 
     fn separator(&self, written: Option<&Expr>, span: Span) -> Result<String, Mistake> {
@@ -214,26 +263,12 @@ impl Grouping<'_> {
     }
 }
 
-/// Flink's type of a call, of which the graph knows only how it lies in memory.
-fn call_type(call: &AggregateCall, grouping: &Grouping<'_>) -> DataType {
-    let argument = call.argument.and_then(|index| grouping.input.get(index)).map(|(_, column)| &column.data_type);
-    argument.and_then(|argument| result_type(&call.function, argument)).unwrap_or(DataType::BigInt)
-}
-
 /// None: there is no such aggregate of this type.
 pub(super) fn result_type(function: &AggregateFunction, argument: &DataType) -> Option<DataType> {
     Some(match function {
         AggregateFunction::Count => DataType::BigInt,
         AggregateFunction::Sum if is_numeric(argument) => sum_type(argument),
-        AggregateFunction::Avg
-        | AggregateFunction::StddevPop
-        | AggregateFunction::StddevSamp
-        | AggregateFunction::VarPop
-        | AggregateFunction::VarSamp
-            if is_numeric(argument) =>
-        {
-            average_type(argument)
-        }
+        AggregateFunction::Avg if is_numeric(argument) => average_type(argument),
         AggregateFunction::Min | AggregateFunction::Max
             if !matches!(argument, DataType::Array(_) | DataType::Row(_) | DataType::Map(..)) =>
         {
@@ -288,10 +323,6 @@ pub(super) fn function_name(function: &AggregateFunction) -> &'static str {
         AggregateFunction::Avg => "avg",
         AggregateFunction::FirstValue => "first_value",
         AggregateFunction::LastValue => "last_value",
-        AggregateFunction::StddevPop => "stddev_pop",
-        AggregateFunction::StddevSamp => "stddev_samp",
-        AggregateFunction::VarPop => "var_pop",
-        AggregateFunction::VarSamp => "var_samp",
         AggregateFunction::ListAgg { .. } => "listagg",
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Planner<'a> {
         let id = self.query(&job.query, &context)?;
         self.check_ranks(id)?;
         let id = self.cast_to(id, job, table, &context)?;
-        self.check_changes(id, table, job.span)?;
+        self.check_changes(id, table, job)?;
         match targets.iter_mut().find(|target| target.table == position) {
             Some(target) => target.inputs.push(id),
             None => targets.push(Target { table: position, inputs: vec![id], span: job.span }),
@@ -149,7 +149,8 @@ impl<'a> Planner<'a> {
     }
 
     /// An updating query needs a table that can take back what it was given.
-    fn check_changes(&mut self, id: DraftId, table: &Table, span: Span) -> Planned<()> {
+    fn check_changes(&mut self, id: DraftId, table: &Table, job: &Job) -> Planned<()> {
+        let span = job.span;
         let Changes::Updating { key } = &self.drafts[id].changes else { return Ok(()) };
         if let Connector::Kafka(_) = table.connector() {
             let message = format!(
@@ -171,6 +172,8 @@ impl<'a> Planner<'a> {
         let is_key = |index: &usize| table.primary_key.contains(&columns[*index].name);
         match key {
             Some(key) if key.iter().all(is_key) => Ok(()),
+            // each row has a key of its own, says who set it: inserts and deletes then need no other
+            _ if !job.settings.materializes_upserts() && self.inserts_and_deletes(id) => Ok(()),
             Some(key) => {
                 let names: Vec<&str> = key.iter().map(|index| columns[*index].name.as_str()).collect();
                 let message = format!(
@@ -187,6 +190,31 @@ impl<'a> Planner<'a> {
                     Mistake::new(span, message)
                         .hint("put the columns of GROUP BY, or of PARTITION BY and the number, into the SELECT list"),
                 )
+            }
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// True if the rows are those of a Top-N over inserts, without their number: a row comes and goes, and is never another.
+    fn inserts_and_deletes(&self, id: DraftId) -> bool {
+        let mut at = id;
+        let mut needed: std::collections::BTreeSet<usize> = (0..self.drafts[id].columns.len()).collect();
+        loop {
+            let draft = &self.drafts[at];
+            match &draft.kind {
+                DraftKind::Calc(steps) => {
+                    needed = super::lower::wanted_of_steps(steps, &needed).pop().unwrap_or_default();
+                    let Some(input) = draft.inputs.first() else { return false };
+                    at = *input;
+                }
+                DraftKind::TopN(top) => {
+                    let is_number_read = needed.contains(&(draft.columns.len() - 1));
+                    let is_over_inserts =
+                        draft.inputs.iter().all(|input| self.drafts[*input].changes == Changes::Append);
+                    return is_over_inserts && !is_number_read && top.offset == 1 && top.limit > 1;
+                }
+                _ => return false,
             }
         }
     }

@@ -101,7 +101,7 @@ fn call_columns(call: &AggregateCall) -> impl Iterator<Item = usize> {
 }
 
 /// What is needed after the last step, before it, …, and at last of the input.
-fn wanted_of_steps(steps: &[Step], own: &Needed) -> Vec<Needed> {
+pub(super) fn wanted_of_steps(steps: &[Step], own: &Needed) -> Vec<Needed> {
     let mut wanted = vec![own.clone()];
     for step in steps.iter().rev() {
         let after = wanted.last().cloned().unwrap_or_default();
@@ -190,6 +190,8 @@ fn lower_draft(
                 offset: top.offset,
                 limit: top.limit,
                 with_number,
+                // only what Flink makes a deduplication of
+                last_wins: top.last_wins && (top.offset, top.limit) == (1, 1) && (top.window.is_some() || !with_number),
                 window: window.transpose()?,
             };
             let mut kept = passed_and_own(&draft, inputs, graph);

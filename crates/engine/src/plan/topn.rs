@@ -75,8 +75,8 @@ impl<'a> Planner<'a> {
         if told {
             return Err(Told);
         }
-        if self.drafts[relation.id].changes != Changes::Append {
-            return self.tell(flink_only("ROW_NUMBER() over an updating query", at));
+        if top.order.is_empty() && self.drafts[relation.id].changes != Changes::Append {
+            return self.tell(flink_only("ROW_NUMBER() in the order of arrival, over an updating query", at));
         }
         let input = self.drafts.project(relation.id, &context.name("calc"), below);
         let id = self.push_top(input, top, at, context);
@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
         let mut columns = below.columns.clone();
         if top.window.is_none() {
             // rows come when the rank changes, not by their time
-            columns.iter_mut().for_each(|column| column.time = None);
+            columns.iter_mut().for_each(|column| (column.time, column.is_windowed_rowtime) = (None, false));
         }
         let windowed = if top.window.is_some() { below.windowed.clone() } else { None };
         columns.push(number);
@@ -276,6 +276,7 @@ fn top_of(
         return Err(Mistake::new(at, "ROW_NUMBER() OVER needs an ORDER BY"));
     }
     let mut order = Vec::new();
+    let mut by_time = false;
     for written in &over.order_by {
         let bound = binder.bind(&written.expr)?;
         if bound.time == Some(super::column::TimeAttribute::Proctime) {
@@ -285,10 +286,12 @@ fn top_of(
             }
             continue;
         }
+        by_time |= bound.time.is_some() || bound.is_windowed_rowtime;
         let bound = binder.value(&written.expr)?;
         order.push(order_of(position(&bound, "order"), written));
     }
-    Ok(TopN { partition, order, offset: 1, limit: UNLIMITED, with_number: true, window })
+    let last_wins = by_time && matches!(order.as_slice(), [one] if one.is_descending);
+    Ok(TopN { partition, order, offset: 1, limit: UNLIMITED, with_number: true, last_wins, window })
 }
 
 /// NULL is the smallest value, as in Flink.

@@ -117,7 +117,8 @@ impl<'a> Planner<'a> {
         let below = &self.drafts[input];
         let plain = below.columns.iter().map(|column| {
             let time = column.time.filter(|time| *time == TimeAttribute::Proctime);
-            Column { time, window: None, ..column.clone() }
+            let is_windowed_rowtime = column.time == Some(TimeAttribute::Rowtime) || column.is_windowed_rowtime;
+            Column { time, window: None, is_windowed_rowtime, ..column.clone() }
         });
         let columns = plain.chain(window_columns(&windowed)).collect();
         self.drafts.push(Draft {

@@ -2,6 +2,7 @@
 
 use crate::cli::CheckArgs;
 use crate::failure::Failure;
+use crate::output;
 use crate::up::topology::{BUILT_IN_PIPELINE, BUILT_IN_PIPELINE_NAME};
 use hoga_engine::graph::{NodeKind, Sink};
 use hoga_engine::plan::{PipelinePlan, plan_pipeline};
@@ -12,7 +13,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let mut mistakes = Vec::new();
     for file in &args.files {
         match plan(Some(file)) {
-            Ok(plan) => report(file, &plan),
+            Ok(plan) => report(file, &plan)?,
             Err(failure) if failure.exit_code() == Fault::User.exit_code() => {
                 mistakes.push(failure.message().to_owned())
             }
@@ -22,20 +23,20 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::user(mistakes.join("\n"))) }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn report(file: &Path, plan: &PipelinePlan) {
+fn report(file: &Path, plan: &PipelinePlan) -> Result<(), Failure> {
     let sinks = plan.graph.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Sink(sink) => Some(sink),
         _ => None,
     });
     let sinks: Vec<_> = sinks.collect();
-    println!("{}: ok, {} tables written", file.display(), sinks.len());
+    output::line!("{}: ok, {} tables written", file.display(), sinks.len())?;
     for sink in sinks {
         match sink {
-            Sink::Lake { spec, .. } => println!("  {}", spec.full_name()),
-            Sink::Topic { topic, .. } => println!("  topic {topic}"),
+            Sink::Lake { spec, .. } => output::line!("  {}", spec.full_name())?,
+            Sink::Topic { topic, .. } => output::line!("  topic {topic}")?,
         }
     }
+    Ok(())
 }
 
 /// The plan of a pipeline file, or of the built-in one.

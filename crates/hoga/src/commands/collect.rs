@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, Relay, RelayParts};
 use crate::collector::CollectorStats;
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
+use crate::output;
 use crate::up::collect::{self, Addresses};
 use crate::up::exchange::Exchange;
 use crate::up::health::{self, CollectorSource};
@@ -46,7 +47,7 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
         samples: Mutex::new((Samples::default(), CpuMeter::start())),
     });
     let serving = serve(&config, &report, &cancel).await?;
-    announce(&config, serving.local_addr);
+    announce(&config, serving.local_addr)?;
     let sampling = tokio::spawn(sample(report, cancel.clone()));
     let simulator = topology::start_simulator(&config, &clock, &cancel).await?;
     let addresses = simulator
@@ -80,11 +81,10 @@ async fn serve(
     serving.map_err(|error| Failure::of(&error))
 }
 
-#[expect(clippy::print_stdout, reason = "the lines are the command's result")]
-fn announce(config: &UpConfig, http: std::net::SocketAddr) {
-    println!("health    http://{http}/healthz");
-    println!("cluster   {}", config.brokers.as_deref().unwrap_or_default());
-    println!("source    {}{}", config.source, topology::source_note(&config.source));
+fn announce(config: &UpConfig, http: std::net::SocketAddr) -> Result<(), Failure> {
+    output::line!("health    http://{http}/healthz")?;
+    output::line!("cluster   {}", config.brokers.as_deref().unwrap_or_default())?;
+    output::line!("source    {}{}", config.source, topology::source_note(&config.source))
 }
 
 async fn sample(report: Arc<Report>, cancel: CancellationToken) {

@@ -2,11 +2,10 @@
 
 use crate::cli::ExplainArgs;
 use crate::failure::Failure;
+use crate::output;
 use hoga_engine::plan::explain::explain;
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let plan = super::check::plan(args.file.as_deref())?;
-    print!("{}", explain(&plan.graph));
-    Ok(())
+    output::text(format_args!("{}", explain(&plan.graph)))
 }

@@ -9,6 +9,7 @@ use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::parse_duration;
 use crate::failure::Failure;
+use crate::output;
 use crate::up::topology::COMMIT_USER;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions};
@@ -84,7 +85,7 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
         Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
     }
     log.sync().map_err(|error| Failure::of(&error))?;
-    report(&engine);
+    report(&engine)?;
     match engine.checkpoints().last().error {
         Some(error) => Err(Failure::external(format!("the last rows are not committed: {error}; run it again"))),
         None if cancel.is_cancelled() => Err(Failure::external("stopped before the end; run it again to go on")),
@@ -138,9 +139,9 @@ async fn feed(log: &DiskLog, input: &Input, rate: Option<f64>, cancel: &Cancella
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn report(engine: &Engine) {
+fn report(engine: &Engine) -> Result<(), Failure> {
     for (index, sink) in engine.flow.sinks.iter().enumerate() {
-        println!("{}: {} rows, {} dead letters", sink.name, sink.rows(), engine.flow.dead_letters_of(index));
+        output::line!("{}: {} rows, {} dead letters", sink.name, sink.rows(), engine.flow.dead_letters_of(index))?;
     }
+    Ok(())
 }

@@ -68,8 +68,7 @@ async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        output::print(prepared.columns(), &rows.collect::<Vec<_>>(), args.format)
-            .map_err(|error| Failure::external(format!("cannot write the result: {error}")))?;
+        crate::output::written(output::print(prepared.columns(), &rows.collect::<Vec<_>>(), args.format))?;
     }
     drop(client);
     // it ends with the client; how it ended is of no interest any more

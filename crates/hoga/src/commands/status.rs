@@ -2,10 +2,10 @@
 
 use crate::cli::StatusArgs;
 use crate::failure::{Failure, with_causes};
+use crate::output;
 use hoga_serve::health::Health;
 use std::fmt::Write;
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 pub fn run(args: &StatusArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -13,13 +13,11 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
     let text = runtime.block_on(fetch(&args.http))?;
     if args.json {
-        println!("{text}");
-        return Ok(());
+        return output::line!("{text}");
     }
     let health: Health = serde_json::from_str(&text)
         .map_err(|error| Failure::external(format!("the answer is not a status: {error}")))?;
-    print!("{}", in_words(&health));
-    Ok(())
+    output::text(format_args!("{}", in_words(&health)))
 }
 
 async fn fetch(address: &str) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, Relay, RelayParts};
 use crate::collector::{Collector, CollectorStats, TradeSaver, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
+use crate::output;
 use crate::up::PARTITIONS;
 use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
@@ -115,7 +116,9 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
     if rooms.engine.caught_up(&cancel).await.map_err(|error| Failure::of(&error))? {
-        serving.announce(&config);
+        if let Err(failure) = serving.announce(&config) {
+            tracing::warn!(reason = failure.message(), "the addresses were not printed");
+        }
         // nobody listening any more means that the process is stopping
         let _ = ready.send(true);
     }
@@ -351,21 +354,25 @@ struct Serving {
 
 impl Serving {
     /// One line for each listener: scripts wait for them, people click on them.
-    #[expect(clippy::print_stdout, reason = "the lines are the command's result")]
-    fn announce(&self, config: &UpConfig) {
-        println!("page      http://{}", self.http.local_addr);
-        println!("postgres  psql -h {} -p {} hoga", self.postgres.local_addr().ip(), self.postgres.local_addr().port());
+    fn announce(&self, config: &UpConfig) -> Result<(), Failure> {
+        output::line!("page      http://{}", self.http.local_addr)?;
+        output::line!(
+            "postgres  psql -h {} -p {} hoga",
+            self.postgres.local_addr().ip(),
+            self.postgres.local_addr().port()
+        )?;
         if let Some(kafka) = &self.kafka {
-            println!("{}", kafka.line());
+            output::line!("{}", kafka.line())?;
         }
-        println!("source    {}{}", config.source, source_note(&config.source));
-        println!("data      {}", config.data.display());
+        output::line!("source    {}{}", config.source, source_note(&config.source))?;
+        output::line!("data      {}", config.data.display())?;
         if let Some(brokers) = &config.brokers {
-            println!("cluster   {brokers}");
+            output::line!("cluster   {brokers}")?;
             if config.kafka.is_asked {
-                println!("kafka     nothing listens here: Kafka clients connect to the cluster");
+                output::line!("kafka     nothing listens here: Kafka clients connect to the cluster")?;
             }
         }
+        Ok(())
     }
 
     async fn stopped(self) {

@@ -1,6 +1,6 @@
 //! The naive model: what each table and topic must hold, computed from all records that were ever appended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const DELAY_MS: i64 = 30;
 pub(super) const BAR_MS: i64 = 100;
@@ -10,6 +10,8 @@ pub(super) const HOP_MS: (i64, i64) = (200, 50);
 pub(super) const ALERT_FROM: i64 = 80;
 /// Values below this are filtered away.
 pub(super) const LEAST: i64 = 0;
+/// Of the keys by their sum, so many are ranked.
+pub(super) const RANKS: usize = 2;
 
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -27,6 +29,11 @@ pub(super) struct Results {
     pub(super) long_bars: Vec<String>,
     pub(super) totals: Vec<String>,
     pub(super) last: Vec<String>,
+    /// The totals grouped by their greatest value: how many keys, the sum of sums, the least and the greatest count, how many
+    /// different counts.
+    pub(super) by_max: Vec<String>,
+    /// The keys with the greatest sums.
+    pub(super) ranks: Vec<String>,
     pub(super) alerts: Vec<String>,
     pub(super) hops: Vec<String>,
     pub(super) letters: usize,
@@ -73,7 +80,24 @@ pub(super) fn results(rows: &[Row], letters: usize, partitions: u32, all_windows
     };
     results.bars = closed(bars, BAR_MS);
     results.long_bars = closed(long_bars, LONG_BAR_MS);
-    results.totals = totals.into_iter().map(|(key, values)| format!("{key} {}", sums(&values))).collect();
+    results.totals = totals.iter().map(|(key, values)| format!("{key} {}", sums(&values))).collect();
+    let mut by_max: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
+    for values in totals.values() {
+        let max = values.iter().max().copied().unwrap_or(0);
+        by_max.entry(max).or_default().push((values.len() as i64, values.iter().sum()));
+    }
+    let by_max = by_max.into_iter().map(|(max, keys)| {
+        let counts: BTreeSet<i64> = keys.iter().map(|(count, _)| *count).collect();
+        let (least, most) = (counts.first().copied().unwrap_or(0), counts.last().copied().unwrap_or(0));
+        let sum: i64 = keys.iter().map(|(_, sum)| sum).sum();
+        format!("{max} {} {sum} {least} {most} {}", keys.len(), counts.len())
+    });
+    results.by_max = by_max.collect();
+    let mut ranked: Vec<(i64, String)> =
+        totals.iter().map(|(key, values)| (-values.iter().sum::<i64>(), key.clone())).collect();
+    ranked.sort();
+    let ranked = ranked.iter().take(RANKS).enumerate();
+    results.ranks = ranked.map(|(rank, (sum, key))| format!("{} {key} {}", rank + 1, -sum)).collect();
     results.last = last.into_iter().map(|(key, (value, _))| format!("{key} {value}")).collect();
     let alerts = kept.iter().filter(|row| row.value >= ALERT_FROM);
     results.alerts = alerts.map(|row| format!("{{\"k\":\"{}\",\"v\":{}}}", row.key, row.value)).collect();
@@ -92,6 +116,8 @@ impl Results {
             &mut self.long_bars,
             &mut self.totals,
             &mut self.last,
+            &mut self.by_max,
+            &mut self.ranks,
             &mut self.alerts,
             &mut self.hops,
         ] {

@@ -262,7 +262,7 @@ impl World {
 
     /// The checkpoint's file cannot be written, or a commit cannot.
     pub(super) async fn fail_checkpoint(&mut self, dice: &mut Dice) {
-        let table = ["rows", "bars", "totals"][dice.roll(3) as usize];
+        let table = ["rows", "bars", "totals", "by_max"][dice.roll(4) as usize];
         let snapshots = self.path(&format!("warehouse/upbit.db/{table}/snapshot"));
         let folder = if dice.roll(2) == 0 || !snapshots.is_dir() { self.path("checkpoints") } else { snapshots };
         let blocked = Blocked::at(&folder);
@@ -359,6 +359,8 @@ impl World {
             long_bars: table("long_bars", &[0, 1, 4, 5, 6, 7]).await,
             totals: table("totals", &[0, 1, 2, 3, 4]).await,
             last: table("last", &[0, 1]).await,
+            by_max: table("by_max", &[0, 1, 2, 3, 4, 5]).await,
+            ranks: table("ranks", &[0, 1, 2]).await,
             alerts: topic("alerts"),
             hops: topic("hops"),
             letters: topic(DEAD_LETTER_TOPIC).len(),
@@ -407,6 +409,19 @@ fn graph(is_bounded: bool) -> Graph {
     by_hand::to_table(&mut graph, long, "long_bars", &["k", "window_start"]);
     let totals = by_hand::group_by(&mut graph, "running", good, &[KEY], by_hand::four_calls(VALUE));
     by_hand::to_table(&mut graph, totals, "totals", &["k"]);
+    // over what is updated: groups come and go, and so do the first rows
+    let mut of_totals = [(Sum, 2), (Min, 1), (Max, 1), (AggregateFunction::Count, 1)]
+        .map(|(function, column)| by_hand::call(function, Some(column), DataType::Int64))
+        .to_vec();
+    of_totals[3].is_distinct = true;
+    of_totals.insert(0, by_hand::call(AggregateFunction::Count, None, DataType::Int64));
+    let by_max = by_hand::group_by(&mut graph, "by greatest", totals, &[4], of_totals);
+    let names = [(0, "greatest"), (1, "keys"), (2, "sum"), (3, "least"), (4, "most"), (5, "counts")];
+    let by_max = by_hand::columns(&mut graph, "by greatest columns", by_max, &names);
+    by_hand::to_table(&mut graph, by_max, "by_max", &["greatest"]);
+    let ranks = by_hand::ranked(&mut graph, "ranking", totals, &[(2, true), (0, false)], model::RANKS as u64);
+    let ranks = by_hand::columns(&mut graph, "ranking columns", ranks, &[(5, "rank"), (0, "k"), (2, "sum")]);
+    by_hand::to_table(&mut graph, ranks, "ranks", &["rank"]);
     let last = by_hand::last(&mut graph, "greatest", good, KEY, VALUE);
     let last = by_hand::columns(&mut graph, "greatest columns", last, &[(KEY, "k"), (VALUE, "v")]);
     by_hand::to_table(&mut graph, last, "last", &["k"]);

@@ -8,14 +8,14 @@ use arrow::error::ArrowError;
 use std::sync::Arc;
 
 /// None for a type that has no average.
-pub(super) fn average(argument: &DataType, result: &DataType) -> Option<Box<dyn Accumulator>> {
+pub(super) fn average(argument: &DataType, result: &DataType, retracts: bool) -> Option<Box<dyn Accumulator>> {
     let wide = match argument {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => DataType::Int64,
         DataType::Float32 | DataType::Float64 => DataType::Float64,
         DataType::Decimal128(..) => argument.clone(),
         _ => return None,
     };
-    let sum = sums::sum(&wide)?;
+    let sum = sums::sum(&wide, retracts)?;
     Some(Box::new(Average { sum, count: super::Count::default(), wide, result: result.clone() }))
 }
 
@@ -28,6 +28,13 @@ struct Average {
     result: DataType,
 }
 
+impl Average {
+    fn widened(&self, input: Input<'_>) -> Result<ArrayRef, ArrowError> {
+        let Some(values) = input.values else { return Err(wrong_state()) };
+        if *values.data_type() == self.wide { Ok(Arc::clone(values)) } else { cast(values, &self.wide) }
+    }
+}
+
 impl Accumulator for Average {
     fn resize(&mut self, groups: usize) {
         self.sum.resize(groups);
@@ -35,10 +42,15 @@ impl Accumulator for Average {
     }
 
     fn update(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
-        let Some(values) = input.values else { return Err(wrong_state()) };
-        let wide = if *values.data_type() == self.wide { Arc::clone(values) } else { cast(values, &self.wide)? };
+        let wide = self.widened(input)?;
         self.sum.update(Input { values: Some(&wide), ..input })?;
         self.count.update(input)
+    }
+
+    fn retract(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
+        let wide = self.widened(input)?;
+        self.sum.retract(Input { values: Some(&wide), ..input })?;
+        self.count.retract(input)
     }
 
     fn merge(&mut self, state: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {

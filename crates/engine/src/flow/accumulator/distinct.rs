@@ -1,12 +1,10 @@
 //! DISTINCT: each value of a group is given to the function behind it once. The state is the values themselves.
 
-use super::{Accumulator, Input, one, wrong_state};
+use super::{Accumulator, Input, lists, one, wrong_state};
 use crate::flow::groups::{EncodedKeys, GroupTable, KeyCodec};
-use arrow::array::{Array, ArrayRef, AsArray, ListArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use std::sync::Arc;
 
 pub(super) fn distinct(inner: Box<dyn Accumulator>, argument: &DataType) -> Result<Box<dyn Accumulator>, ArrowError> {
     let codec = KeyCodec::new(std::slice::from_ref(argument))?;
@@ -54,13 +52,8 @@ impl Accumulator for Distinct {
     }
 
     fn merge(&mut self, state: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        let lists = one(state)?.as_list::<i32>();
-        let mut rows = Vec::new();
-        for (list, group) in groups.iter().enumerate() {
-            let offsets = lists.value_offsets();
-            rows.extend((offsets[list]..offsets[list + 1]).map(|row| (row as u32, *group)));
-        }
-        self.add(lists.values(), &rows)
+        let (values, rows) = lists::values_and_rows(one(state)?, groups);
+        self.add(values, &rows)
     }
 
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
@@ -68,25 +61,15 @@ impl Accumulator for Distinct {
     }
 
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let mut values = Vec::new();
-        for group in groups {
+        let values = groups.iter().map(|group| {
             let set = &self.sets[*group as usize];
-            let all: Vec<u32> = (0..set.len() as u32).collect();
-            values.extend(self.codec.decode(set, &all)?);
-        }
-        let lengths = values.iter().map(|column| column.len());
-        let offsets = OffsetBuffer::from_lengths(lengths);
-        let columns: Vec<&dyn Array> = values.iter().map(|column| column.as_ref()).collect();
-        let values = match columns.as_slice() {
-            [] => arrow::array::new_empty_array(&self.argument),
-            columns => arrow::compute::concat(columns)?,
-        };
-        let DataType::List(field) = self.list_type() else { return Err(wrong_state()) };
-        Ok(vec![Arc::new(ListArray::try_new(field, offsets, values, None)?)])
+            (0..set.len() as u32).map(|value| set.key(value).unwrap_or_default()).collect()
+        });
+        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?])
     }
 
     fn state_types(&self) -> Vec<DataType> {
-        vec![self.list_type()]
+        vec![lists::list_type(&self.argument)]
     }
 
     fn clear(&mut self, group: usize) {
@@ -97,11 +80,5 @@ impl Accumulator for Distinct {
     fn bytes(&self) -> usize {
         let sets = self.sets.iter().map(GroupTable::bytes).sum::<usize>();
         self.inner.bytes() + sets + self.sets.capacity() * size_of::<GroupTable>()
-    }
-}
-
-impl Distinct {
-    fn list_type(&self) -> DataType {
-        DataType::List(Arc::new(Field::new("element", self.argument.clone(), true)))
     }
 }

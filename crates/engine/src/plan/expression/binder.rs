@@ -56,7 +56,7 @@ impl<'a> Binder<'a> {
         if bound.time == Some(TimeAttribute::Proctime) {
             return Err(proctime_problem(self.place(expr)));
         }
-        Ok(Bound { time: None, window: None, is_rank: false, ..bound })
+        Ok(Bound { time: None, window: None, is_windowed_rowtime: false, is_rank: false, ..bound })
     }
 
     /// A condition: of WHERE, HAVING, FILTER, CASE.

@@ -369,9 +369,33 @@ fn groups_of_groups_and_distinct() {
     check(
         "INSERT INTO lake.d.totals SELECT side, COUNT(*), SUM(n) FROM (SELECT code, MAX(side) AS side, COUNT(*) AS n FROM trades GROUP BY code) GROUP BY side;",
         expect![[r#"
-            test.sql:13:27: GROUP BY over an updating query runs on Flink only
-                INSERT INTO lake.d.totals SELECT side, COUNT(*), SUM(n) FROM (SELECT code, MAX(side) AS side, COUNT(*) AS n FROM trades GROUP BY code) GROUP BY side;
-                                          ^^^^^^"#]],
+            sink lake.d.totals
+            | lake table d.totals, primary key code: inserts, updates and deletes
+            | columns code, n, total
+              lake.d.totals: calc 3
+              | project side AS code, `count` AS n, CAST(`sum` AS DECIMAL(38, 8)) AS total
+              | updates by code
+                lake.d.totals: aggregate 2
+                | group by side
+                | compute COUNT(*) BIGINT, SUM(n) BIGINT
+                | state: every group, for good
+                | updates by side
+                  lake.d.totals: calc 2
+                  | project `max` AS side, `count` AS n
+                  | updates whole rows
+                    lake.d.totals: aggregate
+                    | group by code
+                    | compute MAX(side) STRING, COUNT(*) BIGINT
+                    | state: every group, for good
+                    | updates by code
+                      lake.d.totals: calc
+                      | project code, side
+                        source upbit-trade
+                        | decode code STRING, side STRING, ms BIGINT
+                        | project code, side, TO_TIMESTAMP_LTZ *1(ms) AS ts
+                        | watermark ts - 5s, a partition is idle after 10s
+                        | start at the earliest offset
+        "#]],
     );
     check(
         "INSERT INTO lake.d.names SELECT DISTINCT UPPER(code) FROM trades;",

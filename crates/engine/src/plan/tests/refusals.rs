@@ -135,7 +135,7 @@ fn flink_only() {
             "INSERT INTO lake.d.k SELECT code, COUNT(*) FROM t GROUP BY ROLLUP (code);",
             "INSERT INTO lake.d.s SELECT code, COUNT(*) FROM t GROUP BY code, TUMBLE(ts, INTERVAL '1' MINUTE);",
             "INSERT INTO lake.d.k SELECT code, APPROX_COUNT_DISTINCT(id) FROM t GROUP BY code;",
-            "INSERT INTO lake.d.s SELECT MD5(code), id FROM t;",
+            "INSERT INTO lake.d.s SELECT SHA1(code), id FROM t;",
             "INSERT INTO lake.d.s SELECT CAST(NOW() AS STRING), id FROM t;",
             "INSERT INTO lake.d.s SELECT code, n FROM lake.d.s;",
             "INSERT INTO lake.d.s VALUES ('a', 1);",
@@ -176,8 +176,8 @@ fn flink_only() {
               1:66+6 TUMBLE in GROUP BY (a legacy group window) runs on Flink only [write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end]
             INSERT INTO lake.d.k SELECT code, APPROX_COUNT_DISTINCT(id) FROM t GROUP BY code;
               1:35+24 aggregate APPROX_COUNT_DISTINCT runs on Flink only
-            INSERT INTO lake.d.s SELECT MD5(code), id FROM t;
-              1:29+3 function MD5 runs on Flink only [docs/sql.md lists the functions of the embedded engine]
+            INSERT INTO lake.d.s SELECT SHA1(code), id FROM t;
+              1:29+4 function SHA1 runs on Flink only [docs/sql.md lists the functions of the embedded engine]
             INSERT INTO lake.d.s SELECT CAST(NOW() AS STRING), id FROM t;
               1:34+3 NOW runs on Flink only: a replay would compute other rows [the time of receipt is METADATA FROM 'timestamp'; PROCTIME() can be the time of a window]
             INSERT INTO lake.d.s SELECT code, n FROM lake.d.s;
@@ -285,7 +285,7 @@ INSERT INTO lake.d.s SELECT cod, id FROM t;";
     "#]],
     );
     let text = "INSERT INTO lake.d.s SELECT cod, idd FROM t WHERE prize > 1;
-INSERT INTO lake.d.s SELECT MD5(code), id / 0 FROM t;
+INSERT INTO lake.d.s SELECT SHA1(code), id / 0 FROM t;
 INSERT INTO lake.d.s SELECT t.code, t.id FROM t JOIN t AS u ON t.id = u.id;
 INSERT INTO lake.d.s SELECT code, COUNT(*) FROM t GROUP BY code;
 INSERT INTO lake.d.i SELECT id FROM t;
@@ -295,7 +295,7 @@ INSERT INTO lake.d.s SELECT code, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR
         &[text],
         expect![[r#"
         INSERT INTO lake.d.s SELECT cod, idd FROM t WHERE prize > 1;
-        INSERT INTO lake.d.s SELECT MD5(code), id / 0 FROM t;
+        INSERT INTO lake.d.s SELECT SHA1(code), id / 0 FROM t;
         INSERT INTO lake.d.s SELECT t.code, t.id FROM t JOIN t AS u ON t.id = u.id;
         INSERT INTO lake.d.s SELECT code, COUNT(*) FROM t GROUP BY code;
         INSERT INTO lake.d.i SELECT id FROM t;
@@ -304,8 +304,8 @@ INSERT INTO lake.d.s SELECT code, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR
           1:29+3 column "cod" does not exist [did you mean code?]
           1:34+3 column "idd" does not exist [did you mean id?]
           1:51+5 column "prize" does not exist [did you mean price?]
-          2:29+3 function MD5 runs on Flink only [docs/sql.md lists the functions of the embedded engine]
-          2:45+1 division by zero
+          2:29+4 function SHA1 runs on Flink only [docs/sql.md lists the functions of the embedded engine]
+          2:46+1 division by zero
           3:54+6 JOIN runs on Flink only [an array is flattened with CROSS JOIN UNNEST(…)]
           4:1+63 the query updates rows that it gave before, and lake.d.s has no PRIMARY KEY [declare PRIMARY KEY (…) NOT ENFORCED with the query's key, or group by window_start and window_end]
           5:29+2 column 1 of the query is BIGINT, but n of lake.d.i is INT [write CAST(… AS INT)]

@@ -2,7 +2,7 @@
 
 use super::{Bind, Call, Found};
 use crate::functions::text::{self, Side};
-use crate::functions::{pattern, regex};
+use crate::functions::{digest, json_path, pattern, regex};
 use datafusion::sql::sqlparser::ast::Value;
 use hoga_sql::{DataType, Mistake};
 use std::sync::Arc;
@@ -37,6 +37,11 @@ pub(super) fn find(call: &mut Call<'_>) -> Found {
         "SPLIT_INDEX" => {
             with(call, 2, 1, DataType::String, text::split_index).map(|bound| super::Bound { nullable: true, ..bound })
         }
+        "MD5" => with(call, 1, 0, DataType::Char(32), |arguments| digest::md5(&arguments[0])),
+        "SHA256" => with(call, 1, 0, DataType::Char(64), |arguments| digest::sha256(&arguments[0])),
+        "TO_BASE64" => one(call, |arguments| digest::to_base64(&arguments[0])),
+        "FROM_BASE64" => one(call, |arguments| digest::from_base64(&arguments[0])),
+        "JSON_VALUE" => json_value(call),
         "CONCAT" | "||" => concat(call),
         "CONCAT_WS" => concat_ws(call),
         "REGEXP_EXTRACT" => regexp_extract(call),
@@ -101,6 +106,19 @@ fn concat_ws(call: &Call<'_>) -> Bind {
     let nullable = call.arguments[0].0.nullable;
     call.result(call.texts_then_integers(usize::MAX)?, DataType::String, text::concat_ws)
         .map(|bound| super::Bound { nullable, ..bound })
+}
+
+fn json_value(call: &Call<'_>) -> Bind {
+    call.count(2, 2)?;
+    let source = call.literal_text(1, "the path")?;
+    let path = json_path::Path::parse(&source).ok_or_else(|| {
+        Mistake::new(call.arguments[1].1, format!("the path '{source}' runs on Flink only"))
+            .hint("what runs here: names and positions from the root, such as '$.units[0].price' or 'lax $[''a b'']'")
+    })?;
+    call.named(&format!("JSON_VALUE '{source}'"), vec![call.text(0)?], DataType::String, move |arguments| {
+        path.values(&arguments[0])
+    })
+    .map(|bound| super::Bound { nullable: true, ..bound })
 }
 
 fn compiled(call: &Call<'_>) -> Result<(regex::Pattern, String), Mistake> {
