@@ -2,7 +2,7 @@
 
 use super::rows::Rows;
 use super::stage::{Late, Stage};
-use super::watermark::Progress;
+use super::watermark::{Progress, WATERMARK_MAX};
 use super::{Flow, assign, calc, json, lock, unnest};
 use crate::dead_letter::{DeadLetter, Place};
 use crate::error::EngineError;
@@ -174,7 +174,9 @@ impl Flow {
 
     fn advance(&self, step: Step<'_>, id: NodeId, input: usize, progress: Progress) -> Result<(), EngineError> {
         let node = &self.nodes[id];
-        if node.is_processing_time && !matches!(&node.node.kind, NodeKind::TopN(_)) && self.follows_the_machine(id) {
+        // the end of a bounded input closes what the machine's time has not
+        let is_end = progress == Progress::Watermark(WATERMARK_MAX);
+        if node.is_processing_time && !is_end && self.follows_the_machine(id) {
             return Ok(());
         }
         let mut combined = node.progress();
