@@ -128,15 +128,6 @@ impl KafkaLog {
         self.shared.reader.offset_for_time(topic, partition, timestamp_ms)
     }
 
-    /// How many members a group has; one that died counts until its session has timed out.
-    pub fn group_members(&self, group: &str) -> Result<usize, LogError> {
-        let client = self.shared.reader.client()?;
-        let groups = client
-            .fetch_group_list(Some(group), REQUEST_MAX)
-            .map_err(|error| error::of(format!("look up the group \"{group}\""), &error, client.context().trouble()))?;
-        Ok(groups.groups().iter().filter(|found| found.name() == group).map(|found| found.members().len()).sum())
-    }
-
     /// What the brokers call their cluster.
     pub fn cluster_id(&self) -> Result<String, LogError> {
         let id = self.shared.reader.client()?.client().fetch_cluster_id(REQUEST_MAX);
@@ -336,11 +327,6 @@ impl Log for KafkaLog {
             topic: topic.to_owned(),
             partition,
             offset: from_offset,
-                let end_offset = if next_offset > known.end {
-                    self.shared.learn(topic, partition, None, next_offset).0.end
-                } else {
-                    known.end
-                };
             start: known.start,
             end: known.end,
         };
@@ -350,6 +336,11 @@ impl Log for KafkaLog {
         match self.shared.reader.read(topic, partition, from_offset, max_bytes, known.end) {
             Ok(read) => {
                 let (records, next_offset, start_offset) = (read.records, read.next_offset, known.start);
+                let end_offset = if next_offset > known.end {
+                    self.shared.learn(topic, partition, None, next_offset).0.end
+                } else {
+                    known.end
+                };
                 Ok(Fetched { records, next_offset, start_offset, end_offset, damaged: None })
             }
             Err(Unread::OutOfRange) => Err(out_of_range(self.shared.ask_offsets(topic, partition)?)),
