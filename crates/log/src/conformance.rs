@@ -261,8 +261,11 @@ fn changes_are_told(log: &dyn Log, bounds: &Bounds) {
     let mut changes = log.changes();
     changes.mark_unchanged();
     assert!(!changes.has_changed().unwrap_or(true));
+    let mut of_topic = log.changes_of(TOPIC);
+    of_topic.mark_unchanged();
     ok(log.append(TOPIC, 0, &[record(0)]));
     assert!(changes.has_changed().unwrap_or(false), "an append is told");
+    assert!(of_topic.has_changed().unwrap_or(false), "and to those who wait for the topic");
     changes.mark_unchanged();
     ok(log.fetch(TOPIC, 0, 0, 1));
     assert!(bounds.is_shared || !changes.has_changed().unwrap_or(true), "a fetch is not");
