@@ -1,12 +1,13 @@
 //! What a node means, as a number: the same query over the same columns has the same one, wherever in the file it stands and
 //! whatever else reads its topic. A checkpoint's state is given only to a node that means what it meant.
 
-use crate::graph::{ColumnId, Graph, NodeId, NodeKind, Source, WindowSource, WindowTime, Windows};
+use crate::graph::{ColumnId, Graph, NodeId, NodeKind, Sink, Source, WindowSource, WindowTime, Windows};
 use crate::operators::Operator;
 use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -24,6 +25,22 @@ pub(crate) fn fingerprints(graph: &Graph) -> Vec<String> {
         texts.push(hash(text.as_bytes()));
     }
     texts.into_iter().map(|hash| format!("{STATE_VERSION}-{hash:016x}")).collect()
+}
+
+/// By topic that the graph writes: what the statements that write it mean, inputs included.
+pub fn sink_topic_meanings(graph: &Graph) -> BTreeMap<String, String> {
+    let mut meanings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (node, fingerprint) in graph.nodes.iter().zip(fingerprints(graph)) {
+        if let NodeKind::Sink(Sink::Topic { topic, .. }) = &node.kind {
+            meanings.entry(topic.clone()).or_default().push(fingerprint);
+        }
+    }
+    let joined = meanings.into_iter().map(|(topic, mut all)| {
+        // wherever in the file they stand
+        all.sort();
+        (topic, format!("{:016x}", hash(all.concat().as_bytes())))
+    });
+    joined.collect()
 }
 
 /// The node without its inputs. Columns are named, not numbered: numbers move when another statement reads more of a topic.
