@@ -87,9 +87,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         kafka_port, http, postgres, port = (free_port() for _ in range(4))
-        # a source that makes next to no events of its own
+        # pipeline, page and all, and no events of its own: a simulated exchange inside would be measured too
+        recording = work / "empty.jsonl"
+        recording.write_text("")
         hoga = Program(
-            ["up", "--data", work / "data", "--source", "sim", "--sim-markets", "1", "--sim-rate", "0.1", "--http", f"127.0.0.1:{http}",
+            ["up", "--data", work / "data", "--source", f"replay:{recording}", "--http", f"127.0.0.1:{http}",
              "--postgres", f"127.0.0.1:{postgres}", "--kafka", f"127.0.0.1:{port}"], work, "up", binary=find_binary(),
         )  # fmt: skip
         try:

@@ -1,8 +1,10 @@
-"""Real Kafka clients for the tests of the Kafka listener: kcat, librdkafka, and Kafka's own Java tools from `scripts/peers/kafka`."""
+"""Real Kafka clients for the tests of the Kafka listener: kcat, librdkafka, Kafka's own Java tools from `scripts/peers/kafka`, franz-go."""
 
 from __future__ import annotations
 
 import functools
+import json
+import os
 import subprocess
 import time
 from collections import Counter
@@ -38,6 +40,25 @@ def kcat(bootstrap: str, *args: str, stdin: str | bytes | None = None) -> str:
     done = subprocess.run(["kcat", "-b", bootstrap, *args], input=data, capture_output=True, timeout=TIMEOUT_S * slack())
     assert done.returncode == 0, f"kcat {args}\n{done.stderr[-3000:]!r}"
     return done.stdout.decode()
+
+
+@functools.cache
+def _franz_binary() -> Path:
+    """tests/peers/franz-go, built with everything that Go keeps outside the checkout."""
+    cache = Path(os.environ.get("HOGA_CACHE") or Path.home() / ".cache" / "hoga")
+    binary = cache / "peers" / "franz-go"
+    env = os.environ | {"GOMODCACHE": str(cache / "go/mod"), "GOCACHE": str(cache / "go/build"), "GOFLAGS": "-mod=readonly -buildvcs=false"}
+    source = ROOT / "tests" / "peers" / "franz-go"
+    done = subprocess.run(["go", "build", "-o", binary, "."], cwd=source, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return binary
+
+
+def franz(command: str, bootstrap: str, topic: str, *args: object):
+    """What franz-go said, from JSON."""
+    done = subprocess.run([_franz_binary(), command, bootstrap, topic, *map(str, args)], capture_output=True, text=True, timeout=TIMEOUT_S * 2 * slack())
+    assert done.returncode == 0, f"franz-go {command} {args}: {done.stderr[-3000:]}"
+    return json.loads(done.stdout)
 
 
 @functools.cache

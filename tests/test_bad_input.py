@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from confluent_kafka import KafkaError, Producer
 from harness import STOP_LIMIT_S, STOP_TIMEOUT_S, Stage, find_binary, free_port, slack, wait_for
+from kafka_clients import broker, consume, create_topic, metric
 from truth import differences, from_disk, from_log, from_sql
 
 USER_MISTAKE, OUTSIDE_FAILED = 2, 3
@@ -121,6 +123,44 @@ def test_full_disk_is_said_and_loses_nothing_that_was_visible(stage: Stage, smal
     replay.write_text("")
     again = stage.up("--source", f"replay:{replay}", env=env, data_dir=data_dir, name="again").wait_ready()
     assert again.query("SELECT count(*) FROM upbit.trade")[0][0] >= seen
+
+
+def test_full_disk_refuses_producers_and_takes_them_again(stage: Stage, small_disk):
+    """A Kafka client on a file system that is full: Kafka's own error for it, what was acknowledged can be read meanwhile, and with room again
+    the next record has the next offset."""
+    (small_disk / "ballast").write_bytes(b"\0" * (4 << 20))
+    up = broker(stage, data_dir=small_disk / "data")
+    create_topic(up.kafka, "t", 1)
+    producer = Producer({"bootstrap.servers": up.kafka, "retries": 0, "linger.ms": 0})
+    acknowledged: list[bytes] = []
+
+    def send(value: bytes) -> KafkaError | None:
+        """The error, or the value is acknowledged at the next offset."""
+        outcome = []
+        producer.produce("t", value, on_delivery=lambda error, message: outcome.append((error, message.offset())))
+        producer.flush(60)
+        [(error, offset)] = outcome
+        if error is None:
+            assert offset == len(acknowledged), "without a hole"
+            acknowledged.append(value)
+        return error
+
+    error = None
+    for n in range(200):
+        error = send(b"%04d" % n * 16_384)
+        if error is not None:
+            break
+    assert error is not None and error.code() == KafkaError.KAFKA_STORAGE_ERROR, error
+    assert len(acknowledged) > 10
+    assert [send(b"x" * 100_000).code() for _ in range(3)] == [KafkaError.KAFKA_STORAGE_ERROR] * 3
+    assert [message.value() for message in consume(up.kafka, "t", len(acknowledged))] == acknowledged, "what is there can be read"
+    (small_disk / "ballast").unlink()
+    for n in range(10):
+        assert send(b"again-%d" % n) is None
+    assert metric(up, "hoga_kafka_errors_total") >= 4
+    up.kill()
+    up = broker(stage, data_dir=small_disk / "data", name="again")
+    assert [message.value() for message in consume(up.kafka, "t", len(acknowledged))] == acknowledged
 
 
 def run_for_a_while(stage: Stage, name: str, seconds: float = 3) -> object:

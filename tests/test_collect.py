@@ -5,6 +5,7 @@ Three KRaft brokers with 512 MB each. HOGA_TEST_CLUSTER_SECONDS sets how long th
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 SECONDS = int(os.environ.get("HOGA_TEST_CLUSTER_SECONDS", "40"))
 TAKE_OVER_MAX_S = 10  # what hoga promises
+BROKER_REPLACED_S = 12  # what Kafka needs
 STATE_TOPIC = "upbit-collector"
 
 
@@ -56,7 +58,11 @@ class Collector(Program):
 
 @pytest.fixture(scope="module")
 def brokers(tmp_path_factory):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"), brokers=3)
+    folder = tmp_path_factory.mktemp("kafka")
+    properties = folder / "more.properties"
+    # Kafka looks every five minutes for what retention deletes, which a test meets now and then; here it meets it always
+    properties.write_text("log.retention.check.interval.ms=1000\nlog.initial.task.delay.ms=1000\n")
+    cluster = KafkaCluster(folder, brokers=3, properties=properties)
     try:
         yield cluster.start()
     finally:
@@ -69,7 +75,6 @@ def cluster(brokers: KafkaCluster) -> KafkaCluster:
     return brokers
 
 
-@pytest.mark.xfail(reason="open: one step of the suite finds offset 0 out of range after a topic was created anew; the five other tests pass")
 def test_the_log_in_a_cluster_conforms(cluster: KafkaCluster):
     """The conformance suite of the log, and what only a cluster can do: the tests of crates/log/tests/cluster.rs that cargo ignores."""
     target = find_binary().parent.parent
@@ -140,10 +145,13 @@ def test_a_broker_and_the_leader_die_and_nothing_is_lost_or_repeated(stage: Stag
     leading = leader_of([first, second])
     waiting = second if leading is first else first
     wait_for(lambda: waiting.received() > 100, "the standby to hear the exchange")
+    # what only the leader has heard, before the standby was there, is safe when it is written
+    wait_for(lambda: cluster.read("upbit-trade"), "the leader to write", every_s=1)
 
     time.sleep(max(0.0, began + SECONDS * 0.25 - time.monotonic()))
     cluster.kill_broker(2)
-    time.sleep(max(0.0, began + SECONDS * 0.5 - time.monotonic()))
+    # if it was the group's coordinator, another broker is that first: Kafka's own 9 s (broker.session.timeout.ms)
+    time.sleep(max(BROKER_REPLACED_S * slack(), began + SECONDS * 0.5 - time.monotonic()))
     assert leading.is_leading(), "a broker less is no reason to hand over"
     leading.kill()
     killed_at = time.monotonic()
@@ -179,10 +187,19 @@ def test_leaders_killed_over_and_over(stage: Stage, cluster: KafkaCluster):
     truth_path = stage.work_dir / "truth.jsonl"
     sim = stage.sim("--markets", "20", "--rate", "400", "--seed", "6", "--duration", "45m", truth=truth_path).wait_ready()
     collectors = [Collector(stage, f"collector-{number}", cluster.bootstrap, env=sim.env) for number in range(2)]
+    killed_at = None
     for number in range(2, 5):
         leading = leader_of(collectors)
+        if killed_at is not None:
+            took_s = time.monotonic() - killed_at
+            print(f"another led {took_s:.1f} s after the leader was killed")
+            assert took_s < TAKE_OVER_MAX_S * slack()
+        if number > 2:
+            # the one that was killed before it may have written nothing, and who comes in its place has not heard what it heard
+            wait_for(lambda: leading.metrics()["hoga_collector_waiting_events"] == 0, "the leader to write what it took over", 30)
         time.sleep([0.0, 0.7, 2.5][number - 2])
         leading.kill()
+        killed_at = time.monotonic()
         collectors.remove(leading)
         collectors.append(Collector(stage, f"collector-{number}", cluster.bootstrap, env=sim.env))
         wait_for(lambda: collectors[-1].received() > 100, "the new standby to hear the exchange")
@@ -253,6 +270,55 @@ def test_up_leads_when_nobody_else_does(stage: Stage, cluster: KafkaCluster):
     # a stopped process has committed everything
     again = stage.up(*args, env=sim.env, name="up-again").wait_ready(120)
     assert found.items() <= from_sql(again).items()
+
+
+WITH_COPY = """CREATE TEMPORARY TABLE copied (code STRING, sequential_id BIGINT) WITH ('connector' = 'kafka', 'topic' = 'copied',
+  'properties.bootstrap.servers' = '127.0.0.1:9092', 'format' = 'json', 'key.format' = 'raw', 'key.fields' = 'code');
+EXECUTE STATEMENT SET BEGIN
+INSERT INTO copied SELECT code, sequential_id FROM trade_topic;"""
+
+
+def test_two_ups_write_each_row_of_a_topic_once(stage: Stage, cluster: KafkaCluster):
+    """Two `hoga up` with the same pipeline compute the same rows; the one that writes them is killed, and comes back: each row is in the topic once."""
+    truth_path = stage.work_dir / "truth.jsonl"
+    sim = stage.sim("--markets", "20", "--rate", "400", "--seed", "10", "--duration", "50s", truth=truth_path).wait_ready()
+    collector = Collector(stage, "collector", cluster.bootstrap, env=sim.env)
+    leader_of([collector])
+    pipeline = stage.work_dir / "copy.sql"
+    built_in = (Path(__file__).parent.parent / "pipeline" / "upbit.sql").read_text()
+    pipeline.write_text(built_in.replace("EXECUTE STATEMENT SET BEGIN", WITH_COPY))
+    args = ("--source", "upbit", "--markets", "KRW", "--brokers", cluster.bootstrap, "--pipeline", str(pipeline))
+
+    def start(name: str, run: str = "") -> Up:
+        data = stage.work_dir / f"data-{name}"
+        return stage.up(*args, env=sim.env | {"HOGA_CHECKPOINT_INTERVAL": "2s"}, data_dir=data, name=name + run).wait_ready(120)
+
+    def writes(up: Up) -> bool:
+        return bool(re.search(r"this process writes the pipeline's topic\S* topic=\S*copied", re.sub(r"\x1b\[[0-9;]*m", "", up.output)))
+
+    ups = {name: start(name) for name in ("one", "two")}
+    wait_for(lambda: len(cluster.read("copied")) > 200, "rows in the topic", every_s=1)
+    [first] = [name for name, up in ups.items() if writes(up)]
+    [second] = ups.keys() - {first}
+    ups[first].kill()
+    wait_for(lambda: writes(ups[second]), "the other one to write", 60)
+    ups[first] = start(first, "-again")
+    assert sim.wait(180) == 0
+    truth = read_truth(truth_path)
+
+    def rows() -> Counter:
+        values = (json.loads(message.value) for message in cluster.read("copied"))
+        return Counter((value["code"], value["sequential_id"]) for value in values)
+
+    wait_for(lambda: len(rows()) >= len(truth), "all rows in the topic", 90, every_s=1)
+    time.sleep(3)
+    found = rows()
+    assert found.keys() == truth.keys()
+    assert not [row for row, count in found.items() if count > 1]
+    for up in ups.values():
+        assert up.stop(60)[0] == 0
+    assert rows() == found
+    collector.stop(30)
 
 
 # What the user can do wrong, and what is out of the user's hands.

@@ -376,8 +376,9 @@ impl Engine {
     }
 
     fn run_workers(&self, index: usize, first: usize, cancel: &CancellationToken, runtime: &tokio::runtime::Handle) {
-        let mut changes = self.log.changes();
         let source = &self.flow.sources[index];
+        // not woken by what is appended to other topics
+        let mut changes = self.log.changes_of(&source.topic);
         while !cancel.is_cancelled() {
             changes.borrow_and_update();
             if self.is_tail_full(index) {

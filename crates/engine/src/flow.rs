@@ -32,6 +32,7 @@ mod watermark;
 mod window;
 mod window_aggregate;
 
+pub use fingerprint::sink_topic_meanings;
 pub use sink::{SinkRuntime, SinkTarget};
 pub use source::{PartitionStatus, SourceRuntime, SourceStatus};
 pub use stage::Usage;

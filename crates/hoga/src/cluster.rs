@@ -10,9 +10,11 @@
 //! there twice: each compares with a state that can no longer change behind its back, and admits each event once after that. It holds for
 //! readers with `isolation.level=read_committed`, which is librdkafka's default (kcat, ClickHouse, hoga) and an option of Java's (Flink).
 
+mod balance;
 mod intake;
 mod leader;
 mod memory;
+mod pipeline;
 mod relay;
 mod takeover;
 
@@ -23,8 +25,12 @@ use hoga_log::kafka::{KafkaLog, KafkaOptions, Login, Mechanism, Password};
 use hoga_log::{Log, LogError, Retention, TopicSpec};
 use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
+use hoga_model::time::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
+pub use pipeline::PipelineLog;
 pub use relay::{Relay, RelayParts};
 
 /// The transactional id of whoever leads.
@@ -64,6 +70,18 @@ impl Cluster {
     pub async fn id(&self) -> Result<String, Failure> {
         let log = self.log.clone();
         blocking(move || log.cluster_id()).await?.map_err(|error| Failure::of(&error))
+    }
+
+    /// The log for a pipeline, which may not be the only one that writes its topics: by topic, what the statements that write it mean.
+    pub async fn pipeline_log(
+        &self,
+        written: BTreeMap<String, String>,
+        clock: Arc<dyn Clock>,
+        cancel: CancellationToken,
+    ) -> Result<Arc<PipelineLog>, Failure> {
+        let (log, options) = (self.log.clone(), self.options.clone());
+        let start = move || PipelineLog::start(&log, &options, &written, &clock, &cancel);
+        blocking(start).await?.map(Arc::new).map_err(|error| Failure::of(&error))
     }
 
     pub fn as_log(&self) -> Arc<dyn Log> {

@@ -8,6 +8,7 @@ use crate::up::exchange::Exchange;
 use hoga_log::Log;
 use hoga_model::time::Clock;
 use hoga_serve::health::CollectorHealth;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Cluster {}
 
 pub enum Relay {}
+
+pub enum PipelineLog {}
 
 pub struct RelayParts {
     pub stats: Arc<CollectorStats>,
@@ -33,7 +36,26 @@ impl Cluster {
         match *self {}
     }
 
+    pub async fn pipeline_log(
+        &self,
+        _written: BTreeMap<String, String>,
+        _clock: Arc<dyn Clock>,
+        _cancel: CancellationToken,
+    ) -> Result<Arc<PipelineLog>, Failure> {
+        match *self {}
+    }
+
     pub fn as_log(&self) -> Arc<dyn Log> {
+        match *self {}
+    }
+}
+
+impl PipelineLog {
+    pub fn as_log(self: Arc<PipelineLog>) -> Arc<dyn Log> {
+        match *self {}
+    }
+
+    pub async fn finish(&self) -> Result<(), Failure> {
         match *self {}
     }
 }

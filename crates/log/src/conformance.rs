@@ -76,8 +76,16 @@ pub fn fetch_all(
     }
 }
 
+/// Kept for ever: the records' times are months ago, and a cluster deletes by age whenever its brokers look, which may be at any step. Even the
+/// newest segment goes in parts: a transaction's marker has the time of today, which seals a segment whose records are old.
+const FOR_EVER: Retention = Retention { max_age_ms: None, max_bytes: None };
+
+fn topic(partitions: u32) -> TopicSpec {
+    TopicSpec { retention: FOR_EVER, ..TopicSpec::new(TOPIC, partitions) }
+}
+
 fn create(log: &dyn Log, partitions: u32) {
-    ok(log.create_topic(&TopicSpec::new(TOPIC, partitions)));
+    ok(log.create_topic(&topic(partitions)));
 }
 
 fn ok<T>(result: Result<T, LogError>) -> T {
@@ -107,8 +115,8 @@ fn topics_are_created_once(log: &dyn Log, bounds: &Bounds) {
     create(log, 3);
     ok(log.append(TOPIC, 2, &[record(1)]));
     // a multiple of the partitions: Kafka's limit is of each
-    let retention = Retention { max_age_ms: None, max_bytes: Some(6) };
-    ok(log.create_topic(&TopicSpec { retention, ..TopicSpec::new(TOPIC, 3) }));
+    let retention = Retention { max_age_ms: None, max_bytes: Some(6 << 30) };
+    ok(log.create_topic(&TopicSpec { retention, ..topic(3) }));
     ok(log.create_topic(&TopicSpec::new("another.topic_1", 1)));
     let topics = log.topics();
     let names: Vec<(&str, u32)> = topics.iter().map(|t| (t.name.as_str(), t.partitions)).collect();
@@ -253,8 +261,11 @@ fn changes_are_told(log: &dyn Log, bounds: &Bounds) {
     let mut changes = log.changes();
     changes.mark_unchanged();
     assert!(!changes.has_changed().unwrap_or(true));
+    let mut of_topic = log.changes_of(TOPIC);
+    of_topic.mark_unchanged();
     ok(log.append(TOPIC, 0, &[record(0)]));
     assert!(changes.has_changed().unwrap_or(false), "an append is told");
+    assert!(of_topic.has_changed().unwrap_or(false), "and to those who wait for the topic");
     changes.mark_unchanged();
     ok(log.fetch(TOPIC, 0, 0, 1));
     assert!(bounds.is_shared || !changes.has_changed().unwrap_or(true), "a fetch is not");

@@ -2,11 +2,13 @@
 //!
 //! Kafka's own `DumpLogSegments` reads these files, and a broker can adopt them: the way out to a cluster.
 
+mod folder;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -20,9 +22,10 @@ use crate::flusher::Flusher;
 use crate::log::{Appended, DamagedRange, Fetched, FetchedBatches, Log, Offsets, Record};
 use crate::partition::{Partition, PartitionOptions, Retired, sync_folder};
 use crate::producer_ids::ProducerIds;
-use crate::recovery::{Recovered, RecoveryReport, recover_partition};
+use crate::recovery::{RecoveryReport, recover_partition};
 use crate::retention::RollLimits;
-use crate::topic::{Retention, TopicInfo, TopicSpec, decode_topics, encode_topics, folder_name, parse_folder_name};
+use crate::topic::{TopicInfo, TopicSpec, encode_topics, folder_name};
+use folder::{discard_folder, lock_folder, open_topics, read_topics, remove_deleted, tell};
 
 const DEFAULT_FSYNC_INTERVAL_MS: u64 = 100;
 const DEFAULT_SEGMENT_BYTES: u64 = 128 << 20;
@@ -31,9 +34,6 @@ const DEFAULT_SEGMENT_AGE_MS: i64 = MS_PER_DAY;
 const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
 
 const TOPICS_FILE: &str = "topics";
-const LOCK_FILE: &str = "LOCK";
-/// No partition's folder ends like this.
-const DELETED_SUFFIX: &str = ".deleted";
 
 /// How a log on disk behaves; only `dir` has no default.
 #[derive(Clone)]
@@ -108,7 +108,10 @@ struct Shared {
 
 struct Topic {
     info: Mutex<TopicInfo>,
-    partitions: Vec<Partition>,
+    /// Shared with the topic that takes its place when partitions are added.
+    partitions: Vec<Arc<Partition>>,
+    /// So are those who wait for it.
+    changes: watch::Sender<u64>,
 }
 
 impl DiskLog {
@@ -182,9 +185,7 @@ impl DiskLog {
         batch: &[u8],
         header: &BatchHeader,
     ) -> Result<Appended, LogError> {
-        let appended = self.with(topic, partition, |partition| partition.append_batch(batch, header))??;
-        self.appended();
-        Ok(appended)
+        self.append_by(topic, partition, |partition| partition.append_batch(batch, header))
     }
 
     /// Reads whole batches as they are on disk, from the one with `from_offset` on, not more than `max_bytes` of them unless a single one is
@@ -203,6 +204,16 @@ impl DiskLog {
     /// About how many bytes of batches there are from an offset on, without reading; 0 at the end only.
     pub fn available_bytes(&self, topic: &str, partition: u32, from_offset: i64) -> Result<u64, LogError> {
         self.with(topic, partition, |partition| partition.available_bytes(from_offset))?
+    }
+
+    /// Whether an offset lies in the segment that is being appended to.
+    pub fn is_active(&self, topic: &str, partition: u32, offset: i64) -> Result<bool, LogError> {
+        self.with(topic, partition, |partition| partition.is_active(offset))
+    }
+
+    /// Whether an append waits for the disk.
+    pub fn syncs_each_append(&self) -> bool {
+        self.shared.options.sync_each_append
     }
 
     /// The largest timestamp of all records; `None` if there are none.
@@ -229,8 +240,26 @@ impl DiskLog {
             discard_folder(&shared.dir, &folder_name(topic, partition))?;
         }
         // readers that wait on it look again, and find that it is gone
+        found.changes.send_modify(|count| *count += 1);
         shared.changes.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Gives a topic more partitions, so many in all. Survives lost power on return; if the process dies inside, all of them are there or none.
+    pub fn add_partitions(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let shared = &self.shared;
+        let _one_at_a_time = shared.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = shared.find(topic).ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })?;
+        let existing = found.info();
+        let info = TopicInfo { partitions, ..existing.clone() };
+        TopicSpec { name: topic.to_owned(), partitions, retention: info.retention }.check()?;
+        if partitions <= existing.partitions {
+            let (topic, existing) = (topic.to_owned(), existing.partitions);
+            return Err(LogError::TopicDiffers { topic, existing, wanted: partitions });
+        }
+        let mut all = found.partitions.clone();
+        all.extend(shared.make_partitions(topic, existing.partitions..partitions)?);
+        shared.publish(Topic { info: Mutex::new(info), partitions: all, changes: found.changes.clone() })
     }
 
     pub fn topic(&self, name: &str) -> Option<TopicInfo> {
@@ -251,28 +280,48 @@ impl DiskLog {
         &self.shared.dir
     }
 
-    fn appended(&self) {
+    /// Appends, and tells those who wait for it.
+    fn append_by(
+        &self,
+        topic: &str,
+        partition: u32,
+        append: impl FnOnce(&Partition) -> Result<Appended, LogError>,
+    ) -> Result<Appended, LogError> {
+        let (found, partition) = self.find(topic, partition)?;
+        let appended = append(&found.partitions[partition])?;
         self.flusher.mark_dirty();
+        found.changes.send_modify(|count| *count += 1);
         self.shared.changes.send_modify(|count| *count += 1);
+        Ok(appended)
     }
 
     /// Bytes of a topic's segment files; 0 if there is no such topic.
     pub fn topic_bytes(&self, topic: &str) -> u64 {
-        self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(Partition::bytes).sum())
+        self.shared.find(topic).map_or(0, |topic| topic.partitions.iter().map(|partition| partition.bytes()).sum())
     }
 
     /// All damage met since the log was opened, by recovery or by a fetch.
     pub fn damaged(&self) -> Vec<DamagedRange> {
-        self.shared.all().iter().flat_map(|topic| topic.partitions.iter().flat_map(Partition::damaged)).collect()
+        self.shared
+            .all()
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().flat_map(|partition| partition.damaged()))
+            .collect()
     }
 
     fn with<T>(&self, topic: &str, partition: u32, work: impl FnOnce(&Partition) -> T) -> Result<T, LogError> {
+        let (found, partition) = self.find(topic, partition)?;
+        Ok(work(&found.partitions[partition]))
+    }
+
+    /// The topic, and the place of the partition in it.
+    fn find(&self, topic: &str, partition: u32) -> Result<(Arc<Topic>, usize), LogError> {
         let found = self.shared.find(topic).ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })?;
         let partitions = found.partitions.len() as u32;
-        match found.partitions.get(partition as usize) {
-            Some(found) => Ok(work(found)),
-            None => Err(LogError::UnknownPartition { topic: topic.to_owned(), partition, partitions }),
+        if partition < partitions {
+            return Ok((found, partition as usize));
         }
+        Err(LogError::UnknownPartition { topic: topic.to_owned(), partition, partitions })
     }
 }
 
@@ -281,7 +330,6 @@ impl Log for DiskLog {
         spec.check()?;
         let shared = &self.shared;
         let _one_at_a_time = shared.creating.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut infos = shared.infos();
         if let Some(topic) = shared.find(&spec.name) {
             let existing = topic.info();
             if existing.partitions != spec.partitions {
@@ -292,6 +340,7 @@ impl Log for DiskLog {
                 });
             }
             if existing.retention != spec.retention {
+                let mut infos = shared.infos();
                 infos.iter_mut().filter(|info| info.name == spec.name).for_each(|info| info.retention = spec.retention);
                 shared.write_topics(&infos)?;
                 topic.info.lock().unwrap_or_else(PoisonError::into_inner).retention = spec.retention;
@@ -304,22 +353,8 @@ impl Log for DiskLog {
             retention: spec.retention,
             created_ms: shared.clock.now_ms(),
         };
-        let mut partitions = Vec::new();
-        for partition in 0..spec.partitions {
-            let folder = folder_name(&spec.name, partition);
-            // left from a topic of this name whose deletion was cut short
-            discard_folder(&shared.dir, &folder)?;
-            let dir = shared.dir.join(folder);
-            let found = recover_partition(&spec.name, partition, &dir)?;
-            sync_folder(&dir).map_err(LogError::io("make durable", &dir))?;
-            partitions.push(Partition::new(&spec.name, partition, dir, shared.options.clone(), found));
-        }
-        // the folders first: a topic in the file has its folders, also after lost power
-        infos.push(info.clone());
-        shared.write_topics(&infos)?;
-        let topic = Arc::new(Topic { info: Mutex::new(info), partitions });
-        shared.topics.write().unwrap_or_else(PoisonError::into_inner).insert(spec.name.clone(), topic);
-        Ok(())
+        let partitions = shared.make_partitions(&spec.name, 0..spec.partitions)?;
+        shared.publish(Topic { info: Mutex::new(info), partitions, changes: watch::Sender::new(0) })
     }
 
     fn topics(&self) -> Vec<TopicInfo> {
@@ -327,9 +362,7 @@ impl Log for DiskLog {
     }
 
     fn append(&self, topic: &str, partition: u32, records: &[Record]) -> Result<Appended, LogError> {
-        let appended = self.with(topic, partition, |partition| partition.append(records))??;
-        self.appended();
-        Ok(appended)
+        self.append_by(topic, partition, |partition| partition.append(records))
     }
 
     fn fetch(&self, topic: &str, partition: u32, from_offset: i64, max_bytes: usize) -> Result<Fetched, LogError> {
@@ -350,6 +383,11 @@ impl Log for DiskLog {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// Moves after appends to this topic alone, and when it is deleted.
+    fn changes_of(&self, topic: &str) -> watch::Receiver<u64> {
+        self.shared.find(topic).map_or_else(|| self.changes(), |found| found.changes.subscribe())
     }
 }
 
@@ -388,6 +426,30 @@ impl Shared {
         first_error.map_or(Ok(()), Err)
     }
 
+    /// Empty partitions of a topic that does not have them yet. The caller holds `creating`.
+    fn make_partitions(&self, topic: &str, numbers: Range<u32>) -> Result<Vec<Arc<Partition>>, LogError> {
+        let make = |partition| {
+            let folder = folder_name(topic, partition);
+            // left from a topic of this name whose deletion was cut short
+            discard_folder(&self.dir, &folder)?;
+            let dir = self.dir.join(folder);
+            let found = recover_partition(topic, partition, &dir)?;
+            sync_folder(&dir).map_err(LogError::io("make durable", &dir))?;
+            Ok(Arc::new(Partition::new(topic, partition, dir, self.options.clone(), found)))
+        };
+        numbers.map(make).collect()
+    }
+
+    /// Writes a topic down, and lets everybody see it. Its folders are there before: a topic in the file has them, also after lost power.
+    fn publish(&self, topic: Topic) -> Result<(), LogError> {
+        let info = topic.info();
+        let mut infos: Vec<TopicInfo> = self.infos().into_iter().filter(|other| other.name != info.name).collect();
+        infos.push(info.clone());
+        self.write_topics(&infos)?;
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(info.name, Arc::new(topic));
+        Ok(())
+    }
+
     /// Replaces the topics' file in one step: after a crash it is the old one or the new one.
     fn write_topics(&self, infos: &[TopicInfo]) -> Result<(), LogError> {
         let path = self.dir.join(TOPICS_FILE);
@@ -406,152 +468,5 @@ impl Shared {
 impl Topic {
     fn info(&self) -> TopicInfo {
         self.info.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn lock_folder(dir: &Path) -> Result<File, LogError> {
-    let path = dir.join(LOCK_FILE);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = file.map_err(LogError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = fs::read_to_string(&path).unwrap_or_default();
-            let holder = if holder.is_empty() { "unknown".to_owned() } else { holder };
-            return Err(LogError::Locked { dir: dir.to_path_buf(), holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(LogError::io("lock", &path)(error)),
-    }
-    // for the message above: who it is; a full disk must not keep the log from opening
-    if let Err(error) = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id())) {
-        tracing::warn!(file = %path.display(), %error, "cannot write who holds the log");
-    }
-    Ok(file)
-}
-
-/// Deletes a partition's folder, if it is there. Renamed first: a folder is never there in part under its name.
-fn discard_folder(dir: &Path, folder: &str) -> Result<(), LogError> {
-    let path = dir.join(folder);
-    let away = dir.join(format!("{folder}{DELETED_SUFFIX}"));
-    let discard = || -> io::Result<()> {
-        if !path.exists() {
-            return Ok(());
-        }
-        if away.exists() {
-            fs::remove_dir_all(&away)?;
-        }
-        fs::rename(&path, &away)?;
-        sync_folder(dir)?;
-        fs::remove_dir_all(&away)
-    };
-    discard().map_err(LogError::io("delete the folder", &path))
-}
-
-/// Finishes deletions that an earlier process began.
-fn remove_deleted(dir: &Path) -> Result<(), LogError> {
-    for entry in fs::read_dir(dir).map_err(LogError::io("list the folder", dir))? {
-        let path = entry.map_err(LogError::io("list the folder", dir))?.path();
-        if path.is_dir() && path.to_string_lossy().ends_with(DELETED_SUFFIX) {
-            fs::remove_dir_all(&path).map_err(LogError::io("delete the folder", &path))?;
-        }
-    }
-    Ok(())
-}
-
-/// The topics of the file or, if it is damaged or missing, of the folders.
-fn read_topics(dir: &Path, now_ms: i64, report: &mut RecoveryReport) -> Result<Vec<TopicInfo>, LogError> {
-    let path = dir.join(TOPICS_FILE);
-    let reason = match fs::read(&path) {
-        Ok(bytes) => match decode_topics(&bytes) {
-            Ok(infos) => return Ok(infos),
-            Err(reason) => reason,
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "it is missing",
-        Err(error) => return Err(LogError::io("read", &path)(error)),
-    };
-    let mut partitions = BTreeMap::<String, u32>::new();
-    for entry in fs::read_dir(dir).map_err(LogError::io("list the folder", dir))? {
-        let name = entry.map_err(LogError::io("list the folder", dir))?.file_name();
-        if let Some((topic, partition)) = name.to_str().and_then(parse_folder_name) {
-            let count = partitions.entry(topic.to_owned()).or_default();
-            *count = (*count).max(partition + 1);
-        }
-    }
-    // a new folder has neither
-    if !partitions.is_empty() || reason != "it is missing" {
-        report.topics_rebuilt =
-            Some(format!("\"{}\": {reason}; topics taken from the folders, retention is the default", path.display()));
-    }
-    let info = |(name, partitions)| TopicInfo { name, partitions, retention: Retention::default(), created_ms: now_ms };
-    Ok(partitions.into_iter().map(info).collect())
-}
-
-/// Opens all partitions, several at once: checking a segment takes a core.
-fn open_topics(
-    dir: &Path,
-    infos: Vec<TopicInfo>,
-    options: &PartitionOptions,
-    report: &mut RecoveryReport,
-) -> Result<BTreeMap<String, Arc<Topic>>, LogError> {
-    let jobs: Vec<(&str, u32, PathBuf)> = infos
-        .iter()
-        .flat_map(|info| (0..info.partitions).map(|p| (info.name.as_str(), p, dir.join(folder_name(&info.name, p)))))
-        .collect();
-    report.missing_folders = jobs.iter().map(|(_, _, dir)| dir.clone()).filter(|dir| !dir.exists()).collect();
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(BTreeMap::new());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((job, (topic, partition, dir))) = {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    jobs.get(job).map(|found| (job, found))
-                } {
-                    let found = recover_partition(topic, *partition, dir);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(job, found);
-                }
-            });
-        }
-    });
-    let mut topics = BTreeMap::<String, Vec<Partition>>::new();
-    for (job, found) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        let (topic, partition, dir) = &jobs[job];
-        let found = found?;
-        count(&found, report);
-        let opened = Partition::new(topic, *partition, dir.clone(), options.clone(), found);
-        topics.entry((*topic).to_owned()).or_default().push(opened);
-    }
-    report.topics = infos.len();
-    let with_partitions = |info: &TopicInfo| {
-        let partitions = topics.remove(&info.name).unwrap_or_default();
-        (info.name.clone(), Arc::new(Topic { info: Mutex::new(info.clone()), partitions }))
-    };
-    Ok(infos.iter().map(with_partitions).collect())
-}
-
-fn count(found: &Recovered, report: &mut RecoveryReport) {
-    report.partitions += 1;
-    report.segments += found.sealed.len() + 1;
-    report.bytes += found.active.index.log_bytes + found.sealed.iter().map(|s| s.index.log_bytes).sum::<u64>();
-    report.torn_tails.extend(found.torn_tail.clone());
-    report.damaged.extend(found.damaged.iter().cloned());
-    report.reindexed.extend(found.reindexed.iter().cloned());
-}
-
-fn tell(report: &RecoveryReport) {
-    let RecoveryReport { topics, partitions, segments, bytes, .. } = report;
-    tracing::info!(topics, partitions, segments, bytes, "log opened");
-    for tail in &report.torn_tails {
-        tracing::warn!("{tail}");
-    }
-    for range in &report.damaged {
-        tracing::error!("{range}");
-    }
-    for folder in &report.missing_folders {
-        tracing::error!(folder = %folder.display(), "the folder of a partition is missing: its records are lost");
-    }
-    if let Some(reason) = &report.topics_rebuilt {
-        tracing::error!("{reason}");
     }
 }

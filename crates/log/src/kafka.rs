@@ -57,10 +57,31 @@ struct Shared {
     reader: Reader,
     changes: watch::Sender<u64>,
     topics: Mutex<BTreeMap<String, TopicInfo>>,
-    offsets: Mutex<HashMap<(String, u32), Offsets>>,
-    /// Behind the last record that was appended here: brokers say it a moment after the transaction has ended.
-    appended_ends: Mutex<HashMap<(String, u32), i64>>,
+    offsets: Mutex<HashMap<(String, u32), Known>>,
     is_stopping: AtomicBool,
+}
+
+/// What is known of a partition's offsets. Neither goes back: an answer of the brokers can be older than an append of ours, of which they tell
+/// only a moment after its transaction has ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// `None` until the leader was asked: an append says only where the end is.
+    start: Option<i64>,
+    end: i64,
+}
+
+impl Known {
+    /// Takes in where the partition begins and ends; true if the end moved.
+    fn learn(&mut self, start: Option<i64>, end: i64) -> bool {
+        self.start = self.start.max(start);
+        let moved = end > self.end;
+        self.end = self.end.max(end);
+        moved
+    }
+
+    fn offsets(self) -> Option<Offsets> {
+        self.start.map(|start| Offsets { start, end: self.end })
+    }
 }
 
 impl KafkaLog {
@@ -72,7 +93,6 @@ impl KafkaLog {
             changes,
             topics: Mutex::default(),
             offsets: Mutex::default(),
-            appended_ends: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         });
         reach(&options, &shared.reader)?;
@@ -106,15 +126,6 @@ impl KafkaLog {
     pub fn offset_before_time(&self, topic: &str, partition: u32, timestamp_ms: i64) -> Result<Option<i64>, LogError> {
         self.check(topic, partition)?;
         self.shared.reader.offset_for_time(topic, partition, timestamp_ms)
-    }
-
-    /// How many members a group has; one that died counts until its session has timed out.
-    pub fn group_members(&self, group: &str) -> Result<usize, LogError> {
-        let client = self.shared.reader.client()?;
-        let groups = client
-            .fetch_group_list(Some(group), REQUEST_MAX)
-            .map_err(|error| error::of(format!("look up the group \"{group}\""), &error, client.context().trouble()))?;
-        Ok(groups.groups().iter().filter(|found| found.name() == group).map(|found| found.members().len()).sum())
     }
 
     /// What the brokers call their cluster.
@@ -208,24 +219,24 @@ fn reach(options: &KafkaOptions, reader: &Reader) -> Result<(), LogError> {
 
 impl Shared {
     fn ask_offsets(&self, topic: &str, partition: u32) -> Result<Offsets, LogError> {
-        let mut now = self.reader.offsets_now(topic, partition)?;
-        let place = (topic.to_owned(), partition);
-        now.end = now.end.max(locked(&self.appended_ends).get(&place).copied().unwrap_or(0));
-        let mut known = locked(&self.offsets);
-        let known = known.entry(place).or_insert(now);
-        // an answer can be older than an append of ours
-        known.start = known.start.max(now.start);
-        let moved = now.end > known.end;
-        known.end = known.end.max(now.end);
-        let known = *known;
+        let now = self.reader.offsets_now(topic, partition)?;
+        let (known, moved) = self.learn(topic, partition, Some(now.start), now.end);
         if moved {
             self.changes.send_modify(|count| *count += 1);
         }
-        Ok(known)
+        Ok(known.offsets().unwrap_or(now))
+    }
+
+    /// Takes in what was heard of a partition: all that is known of it, and whether its end moved.
+    fn learn(&self, topic: &str, partition: u32, start: Option<i64>, end: i64) -> (Known, bool) {
+        let mut offsets = locked(&self.offsets);
+        let known = offsets.entry((topic.to_owned(), partition)).or_default();
+        let moved = known.learn(start, end);
+        (*known, moved)
     }
 
     fn known_offsets(&self, topic: &str, partition: u32) -> Option<Offsets> {
-        locked(&self.offsets).get(&(topic.to_owned(), partition)).copied()
+        locked(&self.offsets).get(&(topic.to_owned(), partition)).and_then(|known| known.offsets())
     }
 
     /// Keeps the known ends fresh, and hears what the connections say.
@@ -237,7 +248,12 @@ impl Shared {
             if asked.elapsed() < OFFSETS_INTERVAL {
                 continue;
             }
-            let places: Vec<(String, u32)> = locked(&self.offsets).keys().cloned().collect();
+            let is_read = |known: &Known| known.start.is_some();
+            let places: Vec<(String, u32)> = locked(&self.offsets)
+                .iter()
+                .filter(|(_, known)| is_read(known))
+                .map(|(place, _)| place.clone())
+                .collect();
             for (topic, partition) in places {
                 if self.is_stopping.load(Ordering::Relaxed) {
                     return;
@@ -296,14 +312,7 @@ impl Log for KafkaLog {
         }
         drop(writer);
         let appended = *appended?.first().ok_or(LogError::EmptyAppend)?;
-        let end = appended.last_offset + 1;
-        locked(&self.shared.appended_ends).insert((topic.to_owned(), partition), end);
-        let mut known = locked(&self.shared.offsets);
-        // where it starts is not known if nobody has asked: then the next question asks the broker
-        if let Some(offsets) = known.get_mut(&(topic.to_owned(), partition)) {
-            offsets.end = offsets.end.max(end);
-        }
-        drop(known);
+        self.shared.learn(topic, partition, None, appended.last_offset + 1);
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(appended)
     }
@@ -326,13 +335,12 @@ impl Log for KafkaLog {
         }
         match self.shared.reader.read(topic, partition, from_offset, max_bytes, known.end) {
             Ok(read) => {
-                let end_offset = known.end.max(read.next_offset);
-                if end_offset > known.end
-                    && let Some(offsets) = locked(&self.shared.offsets).get_mut(&(topic.to_owned(), partition))
-                {
-                    offsets.end = offsets.end.max(end_offset);
-                }
                 let (records, next_offset, start_offset) = (read.records, read.next_offset, known.start);
+                let end_offset = if next_offset > known.end {
+                    self.shared.learn(topic, partition, None, next_offset).0.end
+                } else {
+                    known.end
+                };
                 Ok(Fetched { records, next_offset, start_offset, end_offset, damaged: None })
             }
             Err(Unread::OutOfRange) => Err(out_of_range(self.shared.ask_offsets(topic, partition)?)),

@@ -134,4 +134,9 @@ pub trait Log: Send + Sync {
     /// A counter that moves after every append to any topic: how a reader at the end waits. Look at the offsets after subscribing and before
     /// waiting, or the append in between is missed.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// The same for a reader of one topic: moves after every append to it, and may move after others.
+    fn changes_of(&self, _topic: &str) -> watch::Receiver<u64> {
+        self.changes()
+    }
 }

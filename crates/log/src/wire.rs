@@ -3,6 +3,9 @@
 //! In: connections. Out: Kafka's protocol over the topics of a `DiskLog`, which the rest of the program uses too. State: groups (in memory),
 //! committed offsets (in the internal topic `__consumer_offsets`). Not here: transactions, replication, access lists.
 //!
+//! The listener has a runtime of its own, whose few threads also write to and read from the page cache: handing a request to another thread and
+//! back costs more than the request. What may wait for the disk itself is handed over: old segments, fsync, topics, committed offsets.
+//!
 //! `codec` and `api` turn bytes into requests and answers into bytes, without sockets; `broker` is what they are answered from;
 //! `group` is the state machine of a consumer group; `connection` moves frames; this file accepts.
 
@@ -28,6 +31,7 @@ use std::time::Duration;
 
 use hoga_model::{Fault, Faulty};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 pub use tokio_rustls::TlsAcceptor;
@@ -45,6 +49,8 @@ pub use tls::{TlsError, acceptor};
 
 /// After an error of `accept`, which is usually that there are no more file handles.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Threads that serve connections: while one waits for the disk after all, the other goes on.
+const WORKER_THREADS: usize = 2;
 /// How long connections may finish their requests once the listener is to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -57,13 +63,15 @@ pub enum WireError {
     UsersNeeded { address: SocketAddr },
     #[error("cannot listen for Kafka clients on {address}: {source}")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("cannot start the threads of the Kafka listener: {source}")]
+    Threads { source: io::Error },
 }
 
 impl Faulty for WireError {
     fn fault(&self) -> Fault {
         match self {
             WireError::UsersNeeded { .. } => Fault::User,
-            WireError::Bind { .. } => Fault::External,
+            WireError::Bind { .. } | WireError::Threads { .. } => Fault::External,
         }
     }
 
@@ -77,6 +85,8 @@ impl Faulty for WireError {
 pub struct RunningWire {
     local_addr: SocketAddr,
     task: JoinHandle<()>,
+    /// Until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 impl RunningWire {
@@ -86,14 +96,23 @@ impl RunningWire {
     }
 
     /// Completes when `cancel` was given and the connections are closed, two seconds later at the latest.
-    pub async fn stopped(self) {
-        if let Err(error) = self.task.await {
+    pub async fn stopped(mut self) {
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the Kafka listener ended badly");
         }
     }
 }
 
-/// Starts to listen, and returns at once. Clients are served until `cancel`.
+impl Drop for RunningWire {
+    fn drop(&mut self) {
+        // without waiting: this may be a task of another runtime
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Starts to listen, and returns at once. Clients are served until `cancel`, or until what is returned is dropped.
 pub async fn serve(
     listen: SocketAddr,
     broker: Arc<Broker>,
@@ -104,9 +123,19 @@ pub async fn serve(
         return Err(WireError::UsersNeeded { address: listen });
     }
     let failed = |source| WireError::Bind { address: listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
     let local_addr = listener.local_addr().map_err(failed)?;
-    Ok(RunningWire { local_addr, task: tokio::spawn(accept(listener, broker, tls, cancel)) })
+    let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).thread_name("kafka").enable_all().build();
+    let runtime = runtime.map_err(|source| WireError::Threads { source })?;
+    let task = runtime.spawn(async move {
+        // it belongs to this runtime from here on
+        match TcpListener::from_std(listener) {
+            Ok(listener) => accept(listener, broker, tls, cancel).await,
+            Err(error) => tracing::error!(%error, "the Kafka listener cannot be waited for"),
+        }
+    });
+    Ok(RunningWire { local_addr, task, runtime: Some(runtime) })
 }
 
 async fn accept(listener: TcpListener, broker: Arc<Broker>, tls: Option<TlsAcceptor>, cancel: CancellationToken) {

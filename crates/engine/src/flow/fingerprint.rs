@@ -3,12 +3,13 @@
 //!
 //! A computed column of a topic is part of the meaning of those queries that read it, and of no other.
 
-use crate::graph::{ColumnId, Graph, NodeId, NodeKind, Source, SourceColumn, WindowSource, WindowTime, Windows};
+use crate::graph::{ColumnId, Graph, NodeId, NodeKind, Sink, Source, SourceColumn, WindowSource, WindowTime, Windows};
 use crate::operators::Operator;
 use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -28,6 +29,22 @@ pub(crate) fn fingerprints(graph: &Graph) -> Vec<String> {
         texts.push(hash(text.as_bytes()));
     }
     texts.into_iter().map(|hash| format!("{STATE_VERSION}-{hash:016x}")).collect()
+}
+
+/// By topic that the graph writes: what the statements that write it mean, inputs included.
+pub fn sink_topic_meanings(graph: &Graph) -> BTreeMap<String, String> {
+    let mut meanings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (node, fingerprint) in graph.nodes.iter().zip(fingerprints(graph)) {
+        if let NodeKind::Sink(Sink::Topic { topic, .. }) = &node.kind {
+            meanings.entry(topic.clone()).or_default().push(fingerprint);
+        }
+    }
+    let joined = meanings.into_iter().map(|(topic, mut all)| {
+        // wherever in the file they stand
+        all.sort();
+        (topic, format!("{:016x}", hash(all.concat().as_bytes())))
+    });
+    joined.collect()
 }
 
 /// Of each column what the topic's table says of it, if it is no plain field.

@@ -15,7 +15,7 @@ use hoga_serve::health::CollectorHealth;
 use hoga_upbit::frame::{Message, read_frame};
 use hoga_upbit::standby::{Received, What, Window};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -23,10 +23,6 @@ use tokio_util::sync::CancellationToken;
 /// How long the relay waits for frames before it looks at its lease again.
 const FRAMES_WAIT: Duration = Duration::from_millis(20);
 const LEASE_WAIT: Duration = Duration::from_millis(100);
-/// A collector does not stand for election while it has listened for less than this and others do: longer than they need to replace a leader.
-const NEWCOMER: Duration = Duration::from_secs(30);
-/// How often a newcomer looks whether it is alone.
-const ELECTION_WAIT: Duration = Duration::from_millis(200);
 /// After a failed write or take-over, before the next try.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// At the end, to write what still waits.
@@ -80,14 +76,17 @@ impl Status {
 impl Relay {
     /// Joins the election, and takes frames from now on.
     pub fn start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, Failure> {
+        Relay::try_start(cluster, parts).map_err(|error| Failure::of(&error))
+    }
+
+    fn try_start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, LogError> {
         let (buffer, status) = (Arc::new(Buffer::default()), Arc::new(Status::default()));
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let lease = Arc::new(Candidacy::default());
+        let lease = Arc::new(Lease::join(&cluster.options, GROUP, STATE_TOPIC, parts.clock.now_ms())?);
         let cancel = parts.cancel.clone();
         let lease_thread = {
-            let (lease, is_stopping, cancel) = (lease.clone(), is_stopping.clone(), cancel.clone());
-            let (options, log) = (cluster.options.clone(), cluster.log.clone());
-            spawn("kafka-lease", cancel, move || lease.stand(&options, &log, &is_stopping))?
+            let (lease, is_stopping) = (lease.clone(), is_stopping.clone());
+            spawn("kafka-lease", cancel.clone(), move || stand(&lease, &is_stopping))?
         };
         let worker = Worker {
             options: cluster.options.clone(),
@@ -130,64 +129,21 @@ impl Relay {
     }
 }
 
-/// A collector's place in the election. It stands only when it has listened for a while, or nobody else does: whoever leads next must have
-/// heard what the leader before it heard, and a newcomer has not. Of several newcomers the one that has listened longest stands first.
-#[derive(Default)]
-struct Candidacy {
-    lease: OnceLock<Lease>,
+/// Takes part in the election until it is told to stop. Then the lease goes with the last who knows it. It stands from the first moment on, but
+/// behind all that have listened longer: whoever leads next must have heard what the leader before it heard, and a newcomer has not.
+fn stand(lease: &Lease, is_stopping: &AtomicBool) -> Result<(), LogError> {
+    while !is_stopping.load(Ordering::Relaxed) {
+        lease.poll(LEASE_WAIT)?;
+    }
+    Ok(())
 }
 
-impl Candidacy {
-    /// Runs until it is told to stop. Then the lease goes with the last who knows it.
-    fn stand(&self, options: &KafkaOptions, log: &KafkaLog, is_stopping: &AtomicBool) -> Result<(), LogError> {
-        let began = Instant::now();
-        let mut alone_since: Option<Instant> = None;
-        while !is_stopping.load(Ordering::Relaxed) {
-            if let Some(lease) = self.lease.get() {
-                lease.poll(LEASE_WAIT)?;
-                continue;
-            }
-            let is_alone = match log.group_members(GROUP) {
-                Ok(members) => members == 0,
-                Err(error) if error.fault() == Fault::User => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, "it is not known who else collects");
-                    false
-                }
-            };
-            alone_since = is_alone.then(|| alone_since.unwrap_or_else(Instant::now));
-            let listened = began.elapsed();
-            let is_first = alone_since.is_some_and(|since| since.elapsed() >= patience(listened));
-            if is_first || listened >= NEWCOMER {
-                let joined = Lease::join(options, GROUP, STATE_TOPIC)?;
-                // nobody else sets it
-                self.lease.get_or_init(|| joined);
-            } else {
-                std::thread::sleep(ELECTION_WAIT);
-            }
-        }
-        Ok(())
-    }
-
-    fn is_held(&self) -> bool {
-        self.lease.get().is_some_and(Lease::is_held)
-    }
-
-    fn term(&self) -> u64 {
-        self.lease.get().map_or(0, Lease::term)
-    }
-
-    /// Nobody may be leading, as far as this one can tell.
-    fn is_out_of_reach(&self) -> bool {
-        self.lease.get().is_some_and(|lease| lease.trouble().is_some())
-    }
-}
-
-fn spawn(
+/// A thread whose failure ends the process.
+pub(super) fn spawn(
     name: &'static str,
     cancel: CancellationToken,
     work: impl FnOnce() -> Result<(), LogError> + Send + 'static,
-) -> Result<JoinHandle<Result<(), LogError>>, Failure> {
+) -> Result<JoinHandle<Result<(), LogError>>, LogError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let ended = work();
         if ended.is_err() {
@@ -195,13 +151,13 @@ fn spawn(
         }
         ended
     });
-    thread.map_err(|source| Failure::of(&LogError::Thread { name, source }))
+    thread.map_err(|source| LogError::Thread { name, source })
 }
 
 struct Worker {
     options: KafkaOptions,
     log: Arc<KafkaLog>,
-    lease: Arc<Candidacy>,
+    lease: Arc<Lease>,
     buffer: Arc<Buffer>,
     status: Arc<Status>,
     parts: RelayParts,
@@ -240,7 +196,7 @@ impl Worker {
                 };
             }
             // while the group is out of reach nobody may be leading: then only the window's size limits it
-            if !self.lease.is_held() && !self.lease.is_out_of_reach() {
+            if !self.lease.is_held() && self.lease.trouble().is_none() {
                 self.window.forget_old(self.parts.clock.now_ms());
             }
             self.tell(leader.as_ref());
@@ -379,9 +335,4 @@ impl Worker {
         status.overflowed.store(self.window.overflowed(), Ordering::Relaxed);
         status.waiting_events.store(leader.map_or(0, Leader::waiting) as u64, Ordering::Relaxed);
     }
-}
-
-/// How long a newcomer waits before it stands where nobody does: at most 3 s, the less the longer it has listened.
-fn patience(listened: Duration) -> Duration {
-    NEWCOMER.saturating_sub(listened) / 10
 }

@@ -1,7 +1,7 @@
 //! Which rooms there are and how they are connected. The only place that knows all of them, and the only one that decides
 //! what stops the process.
 
-use crate::cluster::{Cluster, Relay, RelayParts};
+use crate::cluster::{Cluster, PipelineLog, Relay, RelayParts};
 use crate::collector::{Collector, CollectorStats, TradeSaver, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
 use crate::up::log_place;
 use crate::up::topics::LogTopics;
+use hoga_engine::flow::sink_topic_meanings;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
@@ -48,6 +49,8 @@ struct Rooms {
     log: Arc<dyn Log>,
     /// Where the log is: the data folder, or a cluster.
     place: Place,
+    /// The log as the engine sees it, in a cluster.
+    pipeline: Option<Arc<PipelineLog>>,
     engine: Arc<Engine>,
     queries: Arc<QueryService>,
     clock: Arc<dyn Clock>,
@@ -72,7 +75,7 @@ impl Place {
 pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel)?;
-    let rooms = open_rooms(&config).await?;
+    let rooms = open_rooms(&config, &cancel).await?;
     let stats = Arc::new(CollectorStats::default());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
     let kafka = match &rooms.place {
@@ -137,6 +140,10 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     };
     engine_cancel.cancel();
     let engine_result = engine.await;
+    let told = match &rooms.pipeline {
+        Some(pipeline) => pipeline.finish().await,
+        None => Ok(()),
+    };
     if let Err(error) = background.await {
         tracing::error!(%error, "the retention task ended badly");
     }
@@ -144,6 +151,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let synced = rooms.log.sync();
     collected?;
     relayed?;
+    told?;
     match engine_result {
         Ok(result) => result.map_err(|error| Failure::of(&error))?,
         Err(error) => return Err(Failure::external(format!("the engine ended badly: {error}"))),
@@ -178,7 +186,7 @@ async fn start_collector(
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
-async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
+async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Rooms, Failure> {
     let plan = crate::commands::check::plan(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
@@ -210,6 +218,13 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
             cluster.as_log()
         }
     };
+    let pipeline = match &place {
+        Place::Disk(_) => None,
+        Place::Cluster(cluster) => {
+            Some(cluster.pipeline_log(sink_topic_meanings(&graph), clock.clone(), cancel.clone()).await?)
+        }
+    };
+    let of_engine = pipeline.clone().map_or_else(|| log.clone(), PipelineLog::as_log);
     let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
         .map_err(|error| Failure::of(&error))?;
     let options = EngineOptions {
@@ -223,7 +238,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
             ..FlowOptions::default()
         },
     };
-    let opened = Engine::open(graph, log.clone(), &lake, clock.clone(), options).await;
+    let opened = Engine::open(graph, of_engine, &lake, clock.clone(), options).await;
     let (engine, recovery) = opened.map_err(|error| Failure::of(&error))?;
     tell_recovery(&recovery);
     let limits = QueryLimits {
@@ -233,7 +248,7 @@ async fn open_rooms(config: &UpConfig) -> Result<Rooms, Failure> {
     };
     let queries = QueryService::new(engine.tables(), &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    Ok(Rooms { log, place, engine: Arc::new(engine), queries: Arc::new(queries), clock, topics })
+    Ok(Rooms { log, place, pipeline, engine: Arc::new(engine), queries: Arc::new(queries), clock, topics })
 }
 
 fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {

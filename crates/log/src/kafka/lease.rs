@@ -1,8 +1,12 @@
 //! Who leads: a group's members share a topic of one partition, and whoever is given the partition leads.
 //!
-//! The group's coordinator takes the partition from a member that has not been heard of for `SESSION_TIMEOUT`, or that left. The lease says
-//! when to begin and when to stop; that nobody writes who should not is the business of `FencedWriter`, for a lease alone cannot promise it
-//! (a process can be stopped between looking at its lease and writing).
+//! The group's coordinator takes the partition from a member that has not been heard of for `SESSION_TIMEOUT`, or that left. Then the member
+//! that has been there longest is given it: of members that hold equally much, librdkafka's sticky assignor takes the one with the least member
+//! id (`sort_by_map_elem_val_toppar_list_cnt`), the brokers put the client's id in front of the random part of a member id, and the client's id
+//! here ends in the time since when the member has been there.
+//!
+//! The lease says when to begin and when to stop; that nobody writes who should not is the business of `FencedWriter`, for a lease alone cannot
+//! promise it (a process can be stopped between looking at its lease and writing).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +23,7 @@ use crate::error::LogError;
 
 /// A member that is silent for so long has lost its partition. The least that brokers allow unless they are told otherwise.
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+pub(super) const HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// Membership in the group; dropping it leaves the group, and another member leads at once.
 pub struct Lease {
@@ -26,11 +31,14 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Joins the group. The topic has one partition.
-    pub fn join(options: &KafkaOptions, group: &str, topic: &str) -> Result<Lease, LogError> {
+    /// Joins the group. The topic has one partition. `since_ms` is when this member began to be of use, by the clock of the wall: of those that
+    /// wait the one with the earliest is next.
+    pub fn join(options: &KafkaOptions, group: &str, topic: &str, since_ms: i64) -> Result<Lease, LogError> {
         let doing = format!("join the group \"{group}\"");
         let context = LeaseContext::default();
-        let consumer = BaseConsumer::from_config_and_context(&options.member(group), context)
+        // as many digits for every time until the year 2286: their order is that of the numbers
+        let client_id = format!("{}-{:013}", options.client_id, since_ms.max(0));
+        let consumer = BaseConsumer::from_config_and_context(&options.member(group, &client_id), context)
             .map_err(|error| error::of(doing.as_str(), &error, None))?;
         consumer.subscribe(&[topic]).map_err(|error| error::of(doing, &error, None))?;
         Ok(Lease { consumer })

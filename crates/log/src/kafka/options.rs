@@ -128,15 +128,17 @@ impl KafkaOptions {
         config
     }
 
-    /// Holds one partition of a group's topic.
-    pub(super) fn member(&self, group: &str) -> ClientConfig {
+    /// Shares a group's topic. The brokers make a member's id of its client's id and a random end.
+    pub(super) fn member(&self, group: &str, client_id: &str) -> ClientConfig {
         let mut config = self.client();
+        config.set("client.id", client_id);
         config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
         // sticky: whoever leads goes on leading when another comes
         config.set("partition.assignment.strategy", "cooperative-sticky");
         config.set("session.timeout.ms", super::lease::SESSION_TIMEOUT.as_millis().to_string());
-        config.set("heartbeat.interval.ms", "1000").set("queued.max.messages.kbytes", "64");
-        config.set("fetch.wait.max.ms", "500").set("queued.min.messages", "1");
+        // a member learns with its next heartbeat that another one is gone
+        config.set("heartbeat.interval.ms", super::lease::HEARTBEAT.as_millis().to_string());
+        config.set("fetch.wait.max.ms", "500").set("queued.min.messages", "1").set("queued.max.messages.kbytes", "64");
         config
     }
 }

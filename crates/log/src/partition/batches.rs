@@ -136,6 +136,10 @@ impl Partition {
         Ok(bytes)
     }
 
+    pub(crate) fn is_active(&self, offset: i64) -> bool {
+        self.view(|view| offset >= view.active.index.base_offset)
+    }
+
     pub(crate) fn max_timestamp_ms(&self) -> Option<i64> {
         self.view(|view| {
             let sealed = view.sealed.iter().filter_map(|segment| segment.index.max_timestamp_ms()).max();

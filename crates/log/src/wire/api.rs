@@ -6,6 +6,7 @@
 
 mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
 mod delete_records;
@@ -25,6 +26,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -61,7 +63,7 @@ pub(crate) const API_VERSIONS: i16 = 18;
 pub(crate) const SASL_AUTHENTICATE: i16 = 36;
 
 /// In the order of their keys.
-pub(crate) const APIS: [ApiSpec; 27] = [
+pub(crate) const APIS: [ApiSpec; 29] = [
     api(PRODUCE, "Produce", 9, 9),
     api(1, "Fetch", 11, NEVER),
     api(2, "ListOffsets", 7, 6),
@@ -86,8 +88,10 @@ pub(crate) const APIS: [ApiSpec; 27] = [
     api(33, "AlterConfigs", 2, 2),
     api(35, "DescribeLogDirs", 2, 2),
     api(SASL_AUTHENTICATE, "SaslAuthenticate", 2, 2),
+    api(37, "CreatePartitions", 3, 2),
     api(42, "DeleteGroups", 2, 2),
     api(44, "IncrementalAlterConfigs", 1, 1),
+    api(47, "OffsetDelete", 0, NEVER),
     api(60, "DescribeCluster", 1, 0),
 ];
 
@@ -236,8 +240,10 @@ pub(crate) async fn answer(
         33 => run::<alter_configs::Request>(broker, client, header, reader).await,
         35 => run::<describe_log_dirs::Request>(broker, client, header, reader).await,
         SASL_AUTHENTICATE => run::<sasl_authenticate::Request>(broker, client, header, reader).await,
+        37 => run::<create_partitions::Request>(broker, client, header, reader).await,
         42 => run::<delete_groups::Request>(broker, client, header, reader).await,
         44 => run::<incremental_alter_configs::Request>(broker, client, header, reader).await,
+        47 => run::<offset_delete::Request>(broker, client, header, reader).await,
         60 => run::<describe_cluster::Request>(broker, client, header, reader).await,
         _ => Err(Malformed("its API is not known")),
     }

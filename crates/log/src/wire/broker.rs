@@ -39,7 +39,7 @@ pub struct BrokerOptions {
     pub users: Option<Users>,
     /// Whether a topic comes into being when a client asks for it.
     pub auto_create_topics: bool,
-    /// Topics that the program itself needs: clients cannot delete them.
+    /// Topics that the program itself needs: clients can neither delete them nor add partitions.
     pub kept_topics: Vec<String>,
 }
 
@@ -154,13 +154,44 @@ impl Broker {
         if topics.iter().any(|info| info.name == spec.name) {
             return Err((ErrorCode::TopicAlreadyExists, format!("topic \"{}\" exists already", spec.name)));
         }
-        let Limits { topics: max_topics, partitions: max_partitions, .. } = *self.limits();
-        let partitions = topics.iter().map(|info| info.partitions as usize).sum::<usize>() + spec.partitions as usize;
-        if topics.len() >= max_topics || partitions > max_partitions {
-            let message = format!("there may be {max_topics} topics and {max_partitions} partitions in all");
+        if topics.len() >= self.limits().topics {
+            return Err((ErrorCode::PolicyViolation, format!("there may be {} topics", self.limits().topics)));
+        }
+        self.check_partitions(&topics, spec.partitions)?;
+        if validate_only { Ok(()) } else { self.log().create_topic(spec).map_err(refused) }
+    }
+
+    /// Gives a topic so many partitions in all, more than it has; or only says whether it could.
+    pub(crate) fn add_partitions(
+        &self,
+        info: &TopicInfo,
+        partitions: u32,
+        validate_only: bool,
+    ) -> Result<(), (ErrorCode, String)> {
+        let refused = |error: LogError| (ErrorCode::from(&error), error.to_string());
+        let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_foreign(&info.name)?;
+        TopicSpec { name: info.name.clone(), partitions, retention: info.retention }.check().map_err(refused)?;
+        self.check_partitions(&self.topics(), partitions - info.partitions)?;
+        if validate_only { Ok(()) } else { self.log().add_partitions(&info.name, partitions).map_err(refused) }
+    }
+
+    /// That so many more partitions are within the limit.
+    fn check_partitions(&self, topics: &[TopicInfo], more: u32) -> Result<(), (ErrorCode, String)> {
+        let limit = self.limits().partitions;
+        if topics.iter().map(|info| info.partitions as usize).sum::<usize>() + more as usize > limit {
+            return Err((ErrorCode::PolicyViolation, format!("there may be {limit} partitions in all")));
+        }
+        Ok(())
+    }
+
+    /// That the program does not need the topic as it is.
+    fn check_foreign(&self, topic: &str) -> Result<(), (ErrorCode, String)> {
+        if self.is_internal(topic) || self.options.kept_topics.iter().any(|kept| kept == topic) {
+            let message = format!("topic \"{topic}\" is needed by the program itself");
             return Err((ErrorCode::PolicyViolation, message));
         }
-        if validate_only { Ok(()) } else { self.log().create_topic(spec).map_err(refused) }
+        Ok(())
     }
 
     /// The partitions of a topic that a client named, created if that is switched on.
@@ -180,10 +211,7 @@ impl Broker {
 
     pub(crate) fn delete_topic(&self, topic: &str) -> Result<(), (ErrorCode, String)> {
         let refused = |error: LogError| (ErrorCode::from(&error), error.to_string());
-        if self.is_internal(topic) || self.options.kept_topics.iter().any(|kept| kept == topic) {
-            let message = format!("topic \"{topic}\" is needed by the program itself");
-            return Err((ErrorCode::PolicyViolation, message));
-        }
+        self.check_foreign(topic)?;
         self.log().delete_topic(topic).map_err(refused)?;
         self.groups.forget_topic(topic).map_err(refused)
     }

@@ -1,6 +1,6 @@
 //! All groups, the members that wait in them, and the committed offsets: the state machine of a group with a clock and a memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -246,6 +246,44 @@ impl Coordinator {
             Err(error) => {
                 tracing::warn!(group, %error, "the offsets of a group are not deleted");
                 ErrorCode::CoordinatorNotAvailable
+            }
+        }
+    }
+
+    /// Forgets single partitions, but for topics that a member of the group reads; one result for each.
+    pub(crate) fn delete_offsets(
+        &self,
+        group: &str,
+        topics: Vec<(String, Vec<i32>)>,
+        exists: &dyn Fn(&str, i32) -> bool,
+    ) -> Result<Vec<(String, Vec<(i32, ErrorCode)>)>, ErrorCode> {
+        let has_offsets = self.offsets().of_group(group).next().is_some();
+        let read = match self.state().groups.get(group) {
+            Some(found) if !found.is_empty() => Some(found.subscribed_topics().ok_or(ErrorCode::NonEmptyGroup)?),
+            None if !has_offsets => return Err(ErrorCode::GroupIdNotFound),
+            Some(_) | None => None,
+        };
+        let mut gone = BTreeSet::new();
+        let mut judge = |topic: &str, partition: i32| {
+            if read.as_ref().is_some_and(|read| read.contains(topic)) {
+                return ErrorCode::GroupSubscribedToTopic;
+            }
+            if !exists(topic, partition) {
+                return ErrorCode::UnknownTopicOrPartition;
+            }
+            gone.insert(OffsetKey { group: group.to_owned(), topic: topic.to_owned(), partition });
+            ErrorCode::None
+        };
+        let judged = topics.into_iter().map(|(topic, parts)| {
+            let parts = parts.into_iter().map(|partition| (partition, judge(&topic, partition))).collect();
+            (topic, parts)
+        });
+        let judged = judged.collect();
+        match self.offsets().forget(self.clock.now_ms(), |key| gone.contains(key)) {
+            Ok(()) => Ok(judged),
+            Err(error) => {
+                tracing::warn!(group, %error, "offsets of a group are not deleted");
+                Err(ErrorCode::CoordinatorNotAvailable)
             }
         }
     }

@@ -104,7 +104,11 @@ impl Call for Request {
         // held until the response is on its way; when slow readers hold too much, everybody gets less, but always something
         let (granted, reservation) = broker.reserve_response(wanted);
         client.reservation = reservation;
-        let topics = broker.blocking(move |broker| self.read_batches(broker, granted)).await.unwrap_or_default();
+        let topics = if self.is_recent(broker) {
+            self.read_batches(broker, granted)
+        } else {
+            broker.blocking(move |broker| self.read_batches(broker, granted)).await.unwrap_or_default()
+        };
         Some(Answer { error: ErrorCode::None, topics })
     }
 
@@ -151,7 +155,10 @@ impl Request {
     async fn wait(&self, broker: &Broker) -> u64 {
         let deadline = Instant::now() + Duration::from_millis(self.max_wait_ms.clamp(0, MAX_WAIT_MS) as u64);
         let min_bytes = self.min_bytes.max(0) as u64;
-        let mut changes = broker.log().changes();
+        let mut changes = match self.topics.as_slice() {
+            [(topic, _)] => broker.log().changes_of(topic),
+            _ => broker.log().changes(),
+        };
         loop {
             let available = match self.available(broker) {
                 Some(available) if available >= min_bytes => return available,
@@ -180,6 +187,16 @@ impl Request {
             }
         }
         Some(total)
+    }
+
+    /// Whether all that is asked for lies in active segments: they were written, or checked at start, not long ago, and are in memory.
+    fn is_recent(&self, broker: &Broker) -> bool {
+        let mut parts = self.topics.iter().flat_map(|(topic, parts)| parts.iter().map(move |part| (topic, part)));
+        parts.all(|(topic, part)| {
+            let partition = u32::try_from(part.partition).unwrap_or(u32::MAX);
+            // what is not there is not read
+            broker.log().is_active(topic, partition, part.offset).unwrap_or(true)
+        })
     }
 
     fn read_batches(self, broker: &Broker, granted: usize) -> Vec<(String, Vec<Found>)> {

@@ -67,7 +67,12 @@ impl Call for Request {
 
     async fn answer(self, broker: &Arc<Broker>, client: &mut Client, version: i16) -> Option<Self::Response> {
         let acks = self.acks;
-        let response = broker.blocking(move |broker| self.append(broker, version)).await.unwrap_or_default();
+        // into the page cache at once; what waits for the disk is done elsewhere
+        let response = if broker.log().syncs_each_append() {
+            broker.blocking(move |broker| self.append(broker, version)).await.unwrap_or_default()
+        } else {
+            self.append(broker, version)
+        };
         if acks != 0 {
             return Some(response);
         }

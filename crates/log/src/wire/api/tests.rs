@@ -3,21 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod decoders;
+mod groups;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use hoga_model::time::SystemClock;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes};
-use proptest::prelude::*;
 
-use super::{APIS, ApiSpec, Call, Client, ErrorCode, Reader, answer};
-use super::{
-    alter_configs, api_versions, create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_groups, describe_log_dirs, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_fetch,
-    offset_for_leader_epoch, produce as produce_api, sasl_authenticate, sasl_handshake, sync_group,
-};
+use super::{APIS, ApiSpec, Client, ErrorCode, Reader, answer};
 use crate::batch::{BatchEncoder, Compression};
 use crate::disk::{DiskLog, DiskOptions};
 use crate::log::{Log, Record};
@@ -305,99 +301,6 @@ fn offsets_by_time_and_by_epoch() {
 }
 
 #[test]
-fn a_group_from_join_to_deletion() {
-    use kafka_protocol::messages::{
-        join_group_request, offset_commit_request, offset_fetch_request, sync_group_request,
-    };
-    let mut stage = Stage::new();
-    let group = || GroupId(text("g"));
-    for version in versions::<JoinGroupRequest>() {
-        let protocol = join_group_request::JoinGroupRequestProtocol::default()
-            .with_name(text("range"))
-            .with_metadata(Bytes::from_static(b"meta"));
-        let mut join = JoinGroupRequest::default()
-            .with_group_id(group())
-            .with_session_timeout_ms(10_000)
-            .with_protocol_type(text("consumer"))
-            .with_protocols(vec![protocol]);
-        if version >= 1 {
-            join = join.with_rebalance_timeout_ms(10_000);
-        }
-        let mut joined = stage.ask(version, &join);
-        if version >= 4 {
-            assert_eq!(joined.error_code, ErrorCode::MemberIdRequired.code());
-            joined = stage.ask(version, &join.with_member_id(joined.member_id));
-        }
-        assert_eq!((joined.error_code, joined.generation_id, joined.members.len()), (0, 1, 1), "version {version}");
-        let member = joined.member_id;
-        let assignment = sync_group_request::SyncGroupRequestAssignment::default()
-            .with_member_id(member.clone())
-            .with_assignment(Bytes::from_static(b"all"));
-        let mut sync = SyncGroupRequest::default()
-            .with_group_id(group())
-            .with_generation_id(1)
-            .with_member_id(member.clone())
-            .with_assignments(vec![assignment]);
-        if version >= 5 {
-            sync = sync.with_protocol_name(Some(text("range"))).with_protocol_type(Some(text("consumer")));
-        }
-        let synced = stage.ask(version.min(5), &sync);
-        assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"all"[..]));
-        let beat =
-            HeartbeatRequest::default().with_group_id(group()).with_generation_id(1).with_member_id(member.clone());
-        assert_eq!(stage.ask(version.min(4), &beat).error_code, 0);
-        let described = stage
-            .ask(version.min(5), &DescribeGroupsRequest::default().with_groups(vec![group(), GroupId(text("other"))]));
-        assert_eq!((described.groups[0].group_state.as_str(), described.groups[0].members.len()), ("Stable", 1));
-        assert_eq!(described.groups[1].group_state.as_str(), "Dead");
-        let listed = stage.ask(version.min(4), &ListGroupsRequest::default());
-        assert_eq!(listed.groups.len(), 1);
-
-        let commit_version = version.clamp(2, 8);
-        let part = offset_commit_request::OffsetCommitRequestPartition::default()
-            .with_committed_offset(5)
-            .with_committed_metadata(Some(text("note")));
-        let topic =
-            offset_commit_request::OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![part]);
-        let commit = OffsetCommitRequest::default()
-            .with_group_id(group())
-            .with_generation_id_or_member_epoch(1)
-            .with_member_id(member.clone())
-            .with_topics(vec![topic]);
-        assert_eq!(stage.ask(commit_version, &commit).topics[0].partitions[0].error_code, 0);
-        let late = commit.with_generation_id_or_member_epoch(0);
-        assert_eq!(stage.ask(commit_version, &late).topics[0].partitions[0].error_code, 22);
-        let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
-            .with_name(name("t"))
-            .with_partition_indexes(vec![0, 1]);
-        let fetch = OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]));
-        let fetched = stage.ask(version.clamp(1, 7), &fetch);
-        let offsets: Vec<i64> = fetched.topics[0].partitions.iter().map(|part| part.committed_offset).collect();
-        assert_eq!(offsets, [5, -1]);
-        if version >= 2 {
-            let all = stage.ask(version.clamp(2, 7), &fetch_all(group()));
-            assert_eq!(all.topics[0].partitions.len(), 1);
-        }
-        let delete = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
-        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, ErrorCode::NonEmptyGroup.code());
-        let mut leave = LeaveGroupRequest::default().with_group_id(group());
-        if version.min(4) >= 3 {
-            let identity = leave_group_request::MemberIdentity::default().with_member_id(member.clone());
-            leave = leave.with_members(vec![identity]);
-        } else {
-            leave = leave.with_member_id(member);
-        }
-        assert_eq!(stage.ask(version.min(4), &leave).error_code, 0);
-        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, 0);
-        assert_eq!(stage.ask(version.min(2), &delete).results[0].error_code, ErrorCode::GroupIdNotFound.code());
-    }
-}
-
-fn fetch_all(group: GroupId) -> OffsetFetchRequest {
-    OffsetFetchRequest::default().with_group_id(group).with_topics(None)
-}
-
-#[test]
 fn topics_come_change_and_go() {
     use kafka_protocol::messages::{
         alter_configs_request, create_topics_request, delete_records_request, describe_configs_request,
@@ -483,77 +386,42 @@ fn topics_come_change_and_go() {
     }
 }
 
-/// Every request of every API and version, from bytes that are random, or are a request with something else in them.
 #[test]
-fn no_bytes_make_a_decoder_panic() {
-    let mut seeds: Vec<Vec<u8>> = vec![vec![], vec![0xff; 64], vec![0x7f; 64], vec![1; 64]];
-    let mut frame = BytesMut::new();
-    produce("t", 0, batch(3)).encode(&mut frame, 9).unwrap();
-    seeds.push(frame.split().to_vec());
-    fetch(3, 10).encode(&mut frame, 11).unwrap();
-    seeds.push(frame.split().to_vec());
-    let config = ProptestConfig { cases: 3_000, ..ProptestConfig::default() };
-    let bytes = prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..300),
-        proptest::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(2), Just(0xff), any::<u8>()], 0..100),
-        (proptest::sample::select(seeds), any::<proptest::sample::Index>(), any::<u8>()).prop_map(
-            |(mut seed, at, byte)| {
-                if !seed.is_empty() {
-                    let at = at.index(seed.len());
-                    seed[at] = byte;
-                }
-                seed
-            }
-        ),
-    ];
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    runner
-        .run(&bytes, |bytes| {
-            for api in APIS {
-                for version in 0..=api.max_version {
-                    let mut reader = Reader::new(Bytes::from(bytes.clone()));
-                    reader.set_flexible(api.is_flexible(version));
-                    read_any(api.key, &mut reader, version);
-                }
-            }
-            drop(super::RequestHeader::read(&mut Reader::new(Bytes::from(bytes))));
-            Ok(())
-        })
-        .unwrap();
-}
-
-fn read_any(key: i16, reader: &mut Reader, version: i16) {
-    fn read<C: Call>(reader: &mut Reader, version: i16) {
-        drop(C::read(reader, version));
+fn a_topic_gets_more_partitions() {
+    use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
+    let mut stage = Stage::new();
+    stage.ask(9, &produce("t", 1, batch(3)));
+    for version in versions::<CreatePartitionsRequest>() {
+        let mut create = |topic: &'static str, count: i32, brokers: Option<Vec<Vec<i32>>>, validate_only: bool| {
+            let assigned = |ids: Vec<i32>| {
+                CreatePartitionsAssignment::default().with_broker_ids(ids.into_iter().map(BrokerId).collect())
+            };
+            let topic = CreatePartitionsTopic::default()
+                .with_name(name(topic))
+                .with_count(count)
+                .with_assignments(brokers.map(|all| all.into_iter().map(assigned).collect()));
+            let request = CreatePartitionsRequest::default().with_topics(vec![topic]).with_validate_only(validate_only);
+            stage.ask(version, &request).results[0].error_code
+        };
+        let count = 3 + i32::from(version);
+        assert_eq!(create("t", count, None, true), 0);
+        for bad in [count - 1, 0, -1, 1_000_000] {
+            assert_eq!(create("t", bad, None, false), ErrorCode::InvalidPartitions.code(), "{bad}");
+        }
+        for brokers in [vec![vec![2]], vec![vec![1], vec![1]], vec![vec![1, 2]]] {
+            assert_eq!(create("t", count, Some(brokers), false), ErrorCode::InvalidReplicaAssignment.code());
+        }
+        assert_eq!(create("nope", 3, None, false), ErrorCode::UnknownTopicOrPartition.code());
+        assert_eq!(create("__consumer_offsets", 3, None, false), ErrorCode::PolicyViolation.code());
+        assert_eq!(create("t", count, Some(vec![vec![1]]), false), 0, "validating did not add it");
+        assert_eq!(stage.broker.topic("t").unwrap().partitions, count as u32);
+        assert_eq!(produced(&stage.ask(9, &produce("t", count - 1, batch(2)))), (0, 0));
     }
-    match key {
-        0 => read::<produce_api::Request>(reader, version),
-        1 => read::<super::fetch::Request>(reader, version),
-        2 => read::<list_offsets::Request>(reader, version),
-        3 => read::<metadata::Request>(reader, version),
-        8 => read::<offset_commit::Request>(reader, version),
-        9 => read::<offset_fetch::Request>(reader, version),
-        10 => read::<find_coordinator::Request>(reader, version),
-        11 => read::<join_group::Request>(reader, version),
-        12 => read::<heartbeat::Request>(reader, version),
-        13 => read::<leave_group::Request>(reader, version),
-        14 => read::<sync_group::Request>(reader, version),
-        15 => read::<describe_groups::Request>(reader, version),
-        16 => read::<list_groups::Request>(reader, version),
-        17 => read::<sasl_handshake::Request>(reader, version),
-        18 => read::<api_versions::Request>(reader, version),
-        19 => read::<create_topics::Request>(reader, version),
-        20 => read::<delete_topics::Request>(reader, version),
-        21 => read::<delete_records::Request>(reader, version),
-        22 => read::<init_producer_id::Request>(reader, version),
-        23 => read::<offset_for_leader_epoch::Request>(reader, version),
-        32 => read::<describe_configs::Request>(reader, version),
-        33 => read::<alter_configs::Request>(reader, version),
-        35 => read::<describe_log_dirs::Request>(reader, version),
-        36 => read::<sasl_authenticate::Request>(reader, version),
-        42 => read::<delete_groups::Request>(reader, version),
-        44 => read::<incremental_alter_configs::Request>(reader, version),
-        60 => read::<describe_cluster::Request>(reader, version),
-        key => panic!("API {key} is not tested"),
-    }
+    assert_eq!(stage.broker.log().offsets("t", 1).unwrap().end, 3, "what was there is there");
+    // and all of it after a restart
+    let Stage { broker, _dir: dir, .. } = stage;
+    drop(broker);
+    let log = DiskLog::open(DiskOptions::new(dir.path())).unwrap().0;
+    let ends: Vec<i64> = (0..6).map(|partition| log.offsets("t", partition).unwrap().end).collect();
+    assert_eq!(ends, [0, 3, 2, 2, 2, 2]);
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Token;
+use crate::wire::codec::{Malformed, Reader};
 use crate::wire::error_code::ErrorCode;
 
 /// A way of assigning partitions that a member supports, and what it tells the leader for it.
@@ -10,6 +11,15 @@ use crate::wire::error_code::ErrorCode;
 pub(crate) struct Protocol {
     pub(crate) name: String,
     pub(crate) metadata: Bytes,
+}
+
+impl Protocol {
+    /// The topics that a consumer reads. Source: Kafka's `ConsumerProtocolSubscription`, whose later fields follow these.
+    pub(super) fn subscribed_topics(&self) -> Result<Vec<String>, Malformed> {
+        let mut reader = Reader::new(self.metadata.clone());
+        reader.i16()?;
+        reader.array(Reader::string)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
