@@ -305,6 +305,7 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = hoga_upbit::sim::SimFault::help())]
 pub struct SimArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8765")]
@@ -324,7 +325,10 @@ pub struct SimArgs {
     /// Write every trade made to this file, one JSON object a line, before it is sent
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
-    /// Misbehave: KIND=VALUE; may be repeated (disconnect=SECONDS, malformed=RATIO, duplicate=RATIO, late=RATIO, …)
+    /// After the duration, keep sockets open and answer REST for this long, so that clients can catch up [default: 3s]
+    #[arg(long, value_name = "TIME")]
+    pub grace: Option<String>,
+    /// Misbehave: FAULT=VALUE, listed below; may be repeated or a list with commas
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
 }

@@ -4,7 +4,7 @@ use crate::cli::SimArgs;
 use crate::config::parse_duration;
 use crate::failure::Failure;
 use hoga_model::time::SystemClock;
-use hoga_upbit::sim::{self, SimConfig};
+use hoga_upbit::sim::{self, SimConfig, SimFault};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,13 +19,18 @@ pub fn run(args: SimArgs) -> Result<(), Failure> {
         truth: args.truth,
         ..SimConfig::default()
     };
+    let time = |option, text: &str| {
+        parse_duration(text).map_err(|hint| Failure::user(format!("{option}: \"{text}\" is not valid: {hint}")))
+    };
     if let Some(text) = args.duration {
-        let duration = parse_duration(&text)
-            .map_err(|hint| Failure::user(format!("--duration: \"{text}\" is not valid: {hint}")))?;
-        config.duration = Some(duration);
+        config.duration = Some(time("--duration", &text)?);
+    }
+    if let Some(text) = args.grace {
+        config.grace = time("--grace", &text)?;
     }
     for text in args.fault {
-        config.faults.push(text.parse().map_err(|error| Failure::user(format!("--fault: {error}")))?);
+        let faults = SimFault::parse_list(&text).map_err(|error| Failure::user(format!("--fault: {error}")))?;
+        config.faults.extend(faults);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
