@@ -124,6 +124,9 @@ pub struct UpArgs {
     /// Upbit's REST [default: https://api.upbit.com]
     #[arg(long, value_name = "URL")]
     pub upbit_rest_url: Option<String>,
+    /// How often each market's trades are compared with the exchange's own list, for trades lost without a gap; or off [default: 2m]
+    #[arg(long, value_name = "TIME")]
+    pub verify_interval: Option<String>,
     /// --source sim: number of markets [default: 50]
     #[arg(long, value_name = "N")]
     pub sim_markets: Option<String>,

@@ -15,6 +15,7 @@ mod collector;
 mod commands;
 mod config;
 mod failure;
+mod repair;
 mod up;
 
 use clap::Parser;

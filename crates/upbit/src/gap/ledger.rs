@@ -34,6 +34,8 @@ struct Line {
     pending: BTreeMap<i64, Gap>,
     /// The start of the newest gap, so that no two have the same key.
     newest_from_ms: Option<i64>,
+    /// When collection began.
+    begun_ms: Option<i64>,
 }
 
 impl Ledger {
@@ -52,7 +54,8 @@ impl Ledger {
                 State::Pending => {
                     line.pending.insert(gap.from_ms, gap);
                 }
-                State::Begin | State::Repaired | State::Lost => {}
+                State::Begin => line.begun_ms = Some(gap.from_ms),
+                State::Repaired | State::Lost => {}
             }
         }
         ledger
@@ -92,6 +95,7 @@ impl Ledger {
                 changed.push(gap);
             } else if line.newest_from_ms.is_none() {
                 line.newest_from_ms = Some(at_ms);
+                line.begun_ms = Some(at_ms);
                 changed.push(Gap {
                     market: market.clone(),
                     channel,
@@ -152,9 +156,20 @@ impl Ledger {
         &self.listening
     }
 
-    /// Whether collection of the market ever began.
+    /// Whether collection of the market ever began, or was tried.
     pub fn knows(&self, market: &Market) -> bool {
         self.lines.contains_key(market)
+    }
+
+    /// Since when its trades are promised, but for the gaps.
+    pub fn begun_ms(&self, market: &Market) -> Option<i64> {
+        self.lines.get(market)?[StreamKind::Trade as usize].begun_ms
+    }
+
+    /// Whether its trades are received now, as far as is known.
+    pub fn is_received(&self, market: &Market) -> bool {
+        let line = self.lines.get(market).map(|lines| &lines[StreamKind::Trade as usize]);
+        line.is_some_and(|line| line.open.is_none()) && !self.unheard.contains(market)
     }
 
     fn open_all(&mut self, markets: &[Market], lost: Lost) -> Vec<Gap> {

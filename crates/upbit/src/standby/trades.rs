@@ -64,6 +64,11 @@ impl TradeIndex {
         recent.forgotten = recent.forgotten.max(Some(id));
     }
 
+    /// How many ids from this one on are known of the market; counts to `max` at most.
+    pub fn count_from(&self, market: &Market, id: u64, max: usize) -> usize {
+        self.markets.get(market).map_or(0, |recent| recent.ids.range(id..).take(max).count())
+    }
+
     pub fn forgotten(&self, market: &Market) -> Option<u64> {
         self.markets.get(market)?.forgotten
     }
