@@ -253,7 +253,7 @@ CREATE TABLE IF NOT EXISTS lake.upbit.orderbook (
   'file.compression' = 'zstd'
 );
 
--- Gaps. gap_to is NULL while the hole goes on; cause: begin (collection of the market begins: nothing is promised of the time before), restart,
+-- Gaps. gap_to is NULL while the hole goes on; cause: begin (collection of the market begins; nothing is promised of the time before), restart,
 -- disconnect, silence, stall, error, unanswered, overflow, missed; state: begin, open, pending (to be repaired), repaired, lost (cannot be:
 -- tickers and order books never, trades not after seven days).
 CREATE TABLE IF NOT EXISTS lake.upbit.gap (

@@ -88,7 +88,7 @@ def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:
     assert {channel for _, channel in begun} == {"ticker", "trade", "orderbook"}
     for gap in found:
         assert gap["gap_to"] is not None and gap["gap_from"] <= gap["gap_to"], gap
-        expected = "begin" if gap["cause"] == "begin" else "repaired" if gap["channel"] == "trade" else "lost"
+        expected = "repaired" if gap["channel"] == "trade" else "begin" if gap["cause"] == "begin" else "lost"
         assert gap["state"] == expected, gap
     began = min(gap["gap_from"] for gap in found)
     slop = timedelta(seconds=2 * slack())

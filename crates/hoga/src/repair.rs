@@ -15,7 +15,7 @@ use hoga_model::Market;
 use hoga_model::time::Clock;
 use hoga_upbit::backoff::Backoff;
 use hoga_upbit::error::UpbitError;
-use hoga_upbit::gap::{Gap, State};
+use hoga_upbit::gap::{Cause, Gap, State};
 use hoga_upbit::rest::ticks::{PastTrade, TicksClient, Walk};
 use hoga_upbit::standby::Known;
 use plan::{Job, MARGIN_MS, Plan};
@@ -216,14 +216,14 @@ impl Repairer {
         Ok(read.await??)
     }
 
-    /// Each repaired trade counts for the first gap that it can be of; those of none are a gap that nobody had noticed.
+    /// Each repaired trade counts for one gap; those of none are a gap that nobody had noticed.
     fn settle(&self, job: &Job, repaired: &[i64], is_cut: bool) -> Result<(), RepairError> {
         let now_ms = self.clock.now_ms();
         self.status.trades_repaired.fetch_add(repaired.len() as u64, Ordering::Relaxed);
         let mut counts = vec![0; job.gaps.len()];
         let mut unnoticed: Option<(i64, i64, u64)> = None;
         for executed_ms in repaired {
-            match job.gaps.iter().position(|gap| is_of(gap, *executed_ms)) {
+            match gap_of(&job.gaps, *executed_ms) {
                 Some(index) => counts[index] += 1,
                 None => {
                     let (from_ms, to_ms, count) = unnoticed.unwrap_or((*executed_ms, *executed_ms, 0));
@@ -246,7 +246,13 @@ impl Repairer {
     }
 }
 
-fn is_of(gap: &Gap, executed_ms: i64) -> bool {
-    let to_ms = gap.to_ms.unwrap_or(i64::MAX - MARGIN_MS);
-    (gap.from_ms - MARGIN_MS..=to_ms + MARGIN_MS).contains(&executed_ms)
+/// The gap that a trade is of: the nearest, if it is near. Around the beginning of collection another gap is the better explanation.
+fn gap_of(gaps: &[Gap], executed_ms: i64) -> Option<usize> {
+    let distance_ms = |gap: &Gap| {
+        let to_ms = gap.to_ms.unwrap_or(i64::MAX);
+        (gap.from_ms - executed_ms).max(executed_ms - to_ms).max(0)
+    };
+    let near = gaps.iter().enumerate().filter(|(_, gap)| distance_ms(gap) <= MARGIN_MS);
+    let nearest = near.min_by_key(|(_, gap)| (distance_ms(gap), gap.cause == Cause::Begin));
+    nearest.map(|(index, _)| index)
 }

@@ -30,7 +30,8 @@ pub struct Gap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
-    /// No hole: collection of the market begins here, and nothing is promised of the time before.
+    /// Collection of the market begins here, and nothing is promised of the time before. Trades executed in the seconds around it are asked for
+    /// as those of a gap are: some were published before it.
     Begin,
     /// Nobody collected between two runs.
     Restart,
@@ -53,7 +54,7 @@ pub enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Of [`Cause::Begin`].
+    /// Of [`Cause::Begin`], for tickers and order books.
     Begin,
     /// Nothing is received.
     Open,

@@ -104,12 +104,12 @@ fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     accept(&mut first, TRADE);
     first.lost(Cause::Stall, 50).expect("the log has room");
     let gaps = trade_gaps(&log);
-    assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Begin") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
+    assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Pending") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
     drop(first);
 
     // killed: the gap is open, and the newest event was received at 42
     let (ledger, newest_ms) = gap_log::load(&*log).expect("a readable log");
-    assert_eq!((newest_ms, ledger.counts()), (Some(42), (3, 0)));
+    assert_eq!((newest_ms, ledger.counts()), (Some(42), (3, 1)));
     let mut second = Collector::new(log.clone(), TradeIndex::default(), ledger, Arc::default());
     second.restart(42, 60).expect("the log has room");
     assert_eq!(trade_gaps(&log).len(), 2, "the hole goes on");

@@ -49,13 +49,15 @@ impl Ledger {
                 line.open = None;
             }
             line.pending.remove(&gap.from_ms);
+            if gap.cause == Cause::Begin {
+                line.begun_ms = Some(gap.from_ms);
+            }
             match gap.state {
                 State::Open => line.open = Some(gap),
                 State::Pending => {
                     line.pending.insert(gap.from_ms, gap);
                 }
-                State::Begin => line.begun_ms = Some(gap.from_ms),
-                State::Repaired | State::Lost => {}
+                State::Begin | State::Repaired | State::Lost => {}
             }
         }
         ledger
@@ -96,7 +98,7 @@ impl Ledger {
             } else if line.newest_from_ms.is_none() {
                 line.newest_from_ms = Some(at_ms);
                 line.begun_ms = Some(at_ms);
-                changed.push(Gap {
+                let mut gap = Gap {
                     market: market.clone(),
                     channel,
                     from_ms: at_ms,
@@ -104,7 +106,13 @@ impl Ledger {
                     cause: Cause::Begin,
                     state: State::Begin,
                     trades_repaired: 0,
-                });
+                };
+                // of the seconds around it some trades were published before, and some come late
+                if channel == StreamKind::Trade {
+                    gap.state = State::Pending;
+                    line.pending.insert(at_ms, gap.clone());
+                }
+                changed.push(gap);
             }
         }
         changed

@@ -37,11 +37,12 @@ fn a_gap_from_its_opening_to_its_end() {
         lines(&ledger.heard(&btc, 5)),
         [
             "KRW-BTC ticker 5..5 begin begin 0",
-            "KRW-BTC trade 5..5 begin begin 0",
+            "KRW-BTC trade 5..5 begin pending 0",
             "KRW-BTC orderbook 5..5 begin begin 0"
         ]
     );
     assert!(!ledger.is_waiting() && ledger.heard(&btc, 6).is_empty());
+    assert_eq!(ledger.settle(&btc, 5, State::Repaired, 1).unwrap().trades_repaired, 1);
     assert_eq!(
         lines(&ledger.lost(lost(10))),
         [
@@ -113,7 +114,12 @@ fn a_process_that_died_anywhere_opens_the_same_gaps() {
         }
     }
     let mut ledger = Ledger::load(written);
-    assert_eq!(ledger.counts(), (3, 1), "KRW-ETH is not back, KRW-BTC waits for repair");
+    assert_eq!(
+        ledger.counts(),
+        (3, 3),
+        "KRW-ETH is not back; KRW-BTC waits for repair, and both for that of their beginnings"
+    );
+    assert_eq!(ledger.begun_ms(&btc), Some(5));
     ledger.listen(&[btc.clone(), eth.clone()]);
     assert_eq!(lines(&ledger.heard(&eth, 60))[1], "KRW-ETH trade 10..60 disconnect pending 0");
     assert!(ledger.heard(&btc, 61).is_empty(), "it has no open gap, and began before");
