@@ -15,6 +15,8 @@ pub const MARGIN_MS: i64 = 10_000;
 /// How long after a gap's end the exchange's list has all of its trades.
 const SETTLE_MS: i64 = 3_000;
 const AHEAD_MS: i64 = 60_000;
+/// A gap waits so long for a later one of its market that is not yet in the list.
+const TOGETHER_MS: i64 = 10_000;
 /// How long a trade that was executed may be on its way to us before it counts as missing.
 const ON_THE_WAY_MS: i64 = 7_000;
 /// A run that was killed may have lost what it held, however short a time: its last minutes are compared again.
@@ -87,7 +89,12 @@ impl Plan {
         let is_due =
             |gap: &&Gap| gap.to_ms.is_some_and(|to_ms| to_ms + SETTLE_MS <= now_ms || to_ms > now_ms + AHEAD_MS);
         let due = ledger.pending().filter(|(market, _)| !self.postponed.contains_key(*market));
-        let due = due.map(|(market, gaps)| (market, gaps.filter(is_due).cloned().collect::<Vec<_>>()));
+        let due = due.map(|(market, gaps)| {
+            let (due, not_yet): (Vec<Gap>, Vec<Gap>) = gaps.cloned().partition(|gap| is_due(&gap));
+            // gaps in a row are one question, and each trade is counted for its own
+            let can_wait = due.iter().all(|gap| gap.to_ms.is_some_and(|to_ms| to_ms + TOGETHER_MS > now_ms));
+            (market, if not_yet.is_empty() || !can_wait { due } else { Vec::new() })
+        });
         let busiest =
             due.filter(|(_, gaps)| !gaps.is_empty()).max_by_key(|(market, _)| (trades.ids(market).len(), *market));
         let (market, gaps) = busiest?;
@@ -182,6 +189,7 @@ mod tests {
             }
         }
         assert_eq!(rig.next(32_000), None, "the list may not have them yet");
+        assert_eq!(rig.next(39_000), None, "the other one is near");
         let job = rig.next(60_000).expect("two gaps");
         let gaps: Vec<i64> = job.gaps.iter().map(|gap| gap.from_ms).collect();
         assert_eq!(
