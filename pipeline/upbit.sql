@@ -132,6 +132,16 @@ CREATE TEMPORARY TABLE orderbook_topic (
   'json.ignore-parse-errors' = 'true'
 );
 
+-- The ledger of holes in what was collected: each change of a gap is a record, keyed by market, and the last one of a (market, channel,
+-- gap_from) is what is true. The times are BIGINT milliseconds. A row of the table is the state of the gap's last change.
+CREATE TEMPORARY TABLE gap_topic (
+  `market` STRING, `channel` STRING, `gap_from` BIGINT, `gap_to` BIGINT, `cause` STRING, `state` STRING, `trades_repaired` BIGINT,
+  `changed_at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL
+) WITH (
+  'connector' = 'kafka', 'topic' = 'upbit-gap', 'properties.bootstrap.servers' = '${KAFKA_BOOTSTRAP:-127.0.0.1:9092}',
+  'properties.group.id' = 'hoga-gap', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json', 'json.ignore-parse-errors' = 'true'
+);
+
 -- What the rules below find. One record an alert, keyed by market; whoever notifies reads it from here.
 CREATE TEMPORARY TABLE alert_topic (
   `market` STRING, `rule` STRING, `window_start` STRING, `window_end` STRING, `price` DECIMAL(20, 8), `change_rate` DOUBLE,
@@ -152,7 +162,8 @@ CREATE CATALOG lake WITH (
 
 CREATE DATABASE IF NOT EXISTS lake.upbit;
 
--- No primary keys: every frame is kept as it came. A trade is (market, sequential_id), and who reads removes what came twice.
+-- No primary keys: every frame is kept as it came. A trade is (market, sequential_id), once. stream_type is Upbit's (SNAPSHOT, REALTIME), or
+-- REST: the trade was missed on the WebSocket and got over REST, which knows no best prices and no time of publication.
 -- bucket -1 is Paimon's layout for tables without a key. Instants are TIMESTAMP_LTZ(3): UTC inside, shown in the reader's zone.
 CREATE TABLE IF NOT EXISTS lake.upbit.ticker (
   `market` STRING,
@@ -241,6 +252,15 @@ CREATE TABLE IF NOT EXISTS lake.upbit.orderbook (
   'file.format' = 'parquet',
   'file.compression' = 'zstd'
 );
+
+-- Gaps. gap_to is NULL while the hole goes on; cause: begin (collection of the market begins; nothing is promised of the time before), restart,
+-- disconnect, silence, stall, error, unanswered, overflow, missed; state: begin, open, pending (to be repaired), repaired, lost (cannot be:
+-- tickers and order books never, trades not after seven days).
+CREATE TABLE IF NOT EXISTS lake.upbit.gap (
+  `market` STRING, `channel` STRING, `gap_from` TIMESTAMP_LTZ(3), `gap_to` TIMESTAMP_LTZ(3), `cause` STRING, `state` STRING,
+  `trades_repaired` BIGINT, `changed_at` TIMESTAMP_LTZ(3), `dt` STRING,
+  PRIMARY KEY (`market`, `channel`, `gap_from`, `dt`) NOT ENFORCED
+) PARTITIONED BY (`dt`) WITH ('bucket' = '1', 'file.format' = 'parquet');
 
 -- Bars. window_start is an instant; a bar that is computed again replaces the one before.
 CREATE TABLE IF NOT EXISTS lake.upbit.candle_1m (
@@ -374,6 +394,12 @@ SELECT
   DATE_FORMAT(`ts`, 'yyyy-MM-dd') AS `dt`
 FROM orderbook_topic
 WHERE `code` IS NOT NULL AND `timestamp` IS NOT NULL;
+
+INSERT INTO lake.upbit.gap
+SELECT `market`, `channel`, TO_TIMESTAMP_LTZ(`gap_from`, 3) AS `gap_from`, TO_TIMESTAMP_LTZ(`gap_to`, 3) AS `gap_to`, `cause`, `state`,
+  `trades_repaired`, `changed_at`, DATE_FORMAT(TO_TIMESTAMP_LTZ(`gap_from`, 3), 'yyyy-MM-dd') AS `dt`
+FROM gap_topic
+WHERE `market` IS NOT NULL AND `channel` IS NOT NULL AND `gap_from` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_1m
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,

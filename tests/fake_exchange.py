@@ -1,6 +1,7 @@
 """An exchange of a few lines that shares no code with hoga: what the collector does on the wire is judged by it.
 
-In: a script (what to do with each connection). Out: what clients sent. Speaks WebSocket and `/v1/market/all` on one loopback port.
+In: a script (what to do with each connection), trades that REST knows. Out: what clients sent and asked. Speaks WebSocket, `/v1/market/all` and
+`/v1/trades/ticks` on one loopback port.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qsl, urlsplit
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -33,8 +36,10 @@ class Client:
 class FakeExchange:
     """`script(connection, number)` is called once a client has subscribed; number counts connections from 0."""
 
-    def __init__(self, script: Callable[[ServerConnection, int], None]):
+    def __init__(self, script: Callable[[ServerConnection, int], None], ticks: dict[str, list[dict]] | None = None):
         self.clients: list[Client] = []
+        self.ticks = ticks or {}
+        self.asked: list[dict[str, str]] = []
         self._script = script
         self._server = serve(self._serve, "127.0.0.1", 0, process_request=self._http, ping_interval=None, compression=None)
         self.port = self._server.socket.getsockname()[1]
@@ -56,7 +61,18 @@ class FakeExchange:
             response = connection.respond(200, json.dumps(MARKETS, ensure_ascii=False))
             response.headers["Content-Type"] = "application/json"
             return response
+        if request.path.startswith("/v1/trades/ticks"):
+            return connection.respond(200, json.dumps(self._past_trades(request.path)))
         return connection.respond(404, '{"error":{"name":404,"message":"not found"}}')
+
+    def _past_trades(self, path: str) -> list[dict]:
+        """Newest first, of one UTC day, below the cursor, none from the future."""
+        query = dict(parse_qsl(urlsplit(path).query))
+        self.asked.append(query)
+        below = min(int(query.get("cursor", 2**63)), int(time.time() * 1000) * 10_000)
+        day = datetime.now(timezone.utc).date() - timedelta(days=int(query.get("days_ago", 0)))
+        rows = [row for row in self.ticks.get(query["market"], []) if row["sequential_id"] < below and row["trade_date_utc"] == day.isoformat()]
+        return sorted(rows, key=lambda row: -row["sequential_id"])[: int(query.get("count", 1))]
 
     def _serve(self, connection: ServerConnection) -> None:
         headers = {k.lower(): v for k, v in connection.request.headers.raw_items()}
@@ -87,3 +103,13 @@ def simple_trade(market: str, sequential_id: int) -> str:
         f'{{"ty":"trade","cd":"{market}","tms":{ms + 50},"td":"2026-07-30","ttm":"07:04:03","ttms":{ms},"tp":1.16539E8,"tv":6E-8,"ab":"BID",'
         f'"pcp":91424000.0,"c":"RISE","cp":63000.0,"sid":{sequential_id},"st":"REALTIME"}}'
     )
+
+
+def past_trade(market: str, sequential_id: int) -> dict:
+    """The same trade as `trade` writes it, as a row of REST."""
+    at = datetime.fromtimestamp(sequential_id // 10_000 / 1_000, timezone.utc)
+    return {
+        "market": market, "trade_date_utc": at.strftime("%Y-%m-%d"), "trade_time_utc": at.strftime("%H:%M:%S"), "timestamp": sequential_id // 10_000,
+        "trade_price": 91361000.0, "trade_volume": 0.01275549, "prev_closing_price": 91424000.0, "change_price": -63000.0, "ask_bid": "ASK",
+        "sequential_id": sequential_id,
+    }  # fmt: skip

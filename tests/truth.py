@@ -67,8 +67,9 @@ def from_log(log_dir: Path) -> Trades:
         assert isinstance(event, Event) and event.kind == "trade", record
         assert record.key == event.market.encode()
         values = row(event)
-        trade = Trade(values["trade_price"], values["trade_volume"], values["ask_bid"], values["trade_timestamp"])
-        key = event.market, values["sequential_id"]
+        # numbers may have come as strings
+        trade = Trade(Decimal(values["trade_price"]), Decimal(values["trade_volume"]), values["ask_bid"], values["trade_timestamp"])
+        key = event.market, int(values["sequential_id"])
         assert trades.setdefault(key, trade) == trade, f"the log has two contents for {key}"
     return trades
 

@@ -127,6 +127,9 @@ pub struct UpArgs {
     /// Upbit's REST [default: https://api.upbit.com]
     #[arg(long, value_name = "URL")]
     pub upbit_rest_url: Option<String>,
+    /// How often each market's trades are compared with the exchange's own list, for trades lost without a gap; or off [default: 2m]
+    #[arg(long, value_name = "TIME")]
+    pub verify_interval: Option<String>,
     /// --source sim: number of markets [default: 50]
     #[arg(long, value_name = "N")]
     pub sim_markets: Option<String>,
@@ -308,6 +311,7 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = hoga_upbit::sim::SimFault::help())]
 pub struct SimArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8765")]
@@ -333,7 +337,10 @@ pub struct SimArgs {
     /// --record: when the exchange opens, in milliseconds since 1970; the same time makes the same bytes
     #[arg(long, value_name = "MS", requires = "record", default_value_t = RECORDING_FROM_MS)]
     pub record_from: i64,
-    /// Misbehave: KIND=VALUE; may be repeated (disconnect=SECONDS, malformed=RATIO, duplicate=RATIO, late=RATIO, …)
+    /// After the duration, keep sockets open and answer REST for this long, so that clients can catch up [default: 3s]
+    #[arg(long, value_name = "TIME")]
+    pub grace: Option<String>,
+    /// Misbehave: FAULT=VALUE, listed below; may be repeated or a list with commas
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
 }

@@ -1,11 +1,13 @@
 //! The collector: frames of the exchange into the log, each trade once.
 //!
-//! In: frames from a session or a replay. Out: records in the topics, dead letters. State: what is not appended yet, and
-//! the trade ids seen lately. Not here: connections, JSON, files.
+//! In: frames from a session or a replay, trades from repair. Out: records in the topics, dead letters, changes of gaps. State: what is not
+//! appended yet, the trade ids seen lately, the ledger of gaps. Not here: connections, JSON, files, asking for what was missed
+//! ([`crate::repair`]).
 //!
 //! A frame is durable when the flush after it returned. If the process dies before, the frame is lost like one that was
-//! on the wire: the exchange's own ids show it, and gap repair asks for it again.
+//! on the wire: the gap of the restart begins before it, and repair asks for it again.
 
+pub mod gap_log;
 pub mod trade_index;
 
 pub use trade_index::TradeSaver;
@@ -15,9 +17,11 @@ use bytes::Bytes;
 use hoga_engine::dead_letter::DeadLetter;
 use hoga_engine::stats::Counter;
 use hoga_log::{Log, LogError, Record, partition_for_key};
-use hoga_model::StreamKind;
-use hoga_model::market::DEAD_LETTER_TOPIC;
+use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC};
+use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Event, Message, read_frame};
+use hoga_upbit::gap::{Cause, Gap, Ledger, Lost};
+use hoga_upbit::rest::ticks::PastTrade;
 use hoga_upbit::standby::TradeIndex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -68,8 +72,45 @@ pub struct Collector {
     /// Records by stream, then partition.
     waiting: Vec<Vec<Record>>,
     letters: Vec<Record>,
+    /// Changes of gaps by partition.
+    gaps: Vec<Vec<Record>>,
     waiting_records: usize,
     waiting_bytes: usize,
+    pub ledger: Ledger,
+    pub clock: ExchangeClock,
+}
+
+/// What the newest events say of the time.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ExchangeClock {
+    /// When the newest event was received.
+    pub recv_ms: Option<i64>,
+    /// By how much its time of publication was ahead of our clock; usually less than nothing.
+    pub ahead_ms: i64,
+}
+
+/// A clock that is further off than this is a fault of the event.
+const AHEAD_MS_MAX: i64 = 86_400_000;
+
+impl ExchangeClock {
+    fn note(&mut self, event: &Event, recv_ms: i64) {
+        self.recv_ms = Some(recv_ms);
+        let ahead_ms = event.timestamp_ms - recv_ms;
+        // a snapshot may have been published hours ago
+        if !event.is_snapshot && ahead_ms.abs() <= AHEAD_MS_MAX {
+            self.ahead_ms = ahead_ms;
+        }
+    }
+
+    /// A time of ours that no later time of the exchange's is before.
+    pub fn earliest(&self, our_ms: i64) -> i64 {
+        our_ms + self.ahead_ms.min(0)
+    }
+
+    /// A time of ours that no earlier time of the exchange's is after.
+    pub fn latest(&self, our_ms: i64) -> i64 {
+        our_ms + self.ahead_ms.max(0)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +120,7 @@ pub enum CollectError {
 }
 
 impl Collector {
-    pub fn new(log: Arc<dyn Log>, trades: TradeIndex, stats: Arc<CollectorStats>) -> Collector {
+    pub fn new(log: Arc<dyn Log>, trades: TradeIndex, ledger: Ledger, stats: Arc<CollectorStats>) -> Collector {
         let waiting = vec![Vec::new(); StreamKind::ALL.len() * PARTITIONS as usize];
         Collector {
             log,
@@ -88,8 +129,68 @@ impl Collector {
             messages: Vec::new(),
             waiting,
             letters: Vec::new(),
+            gaps: vec![Vec::new(); PARTITIONS as usize],
             waiting_records: 0,
             waiting_bytes: 0,
+            ledger,
+            clock: ExchangeClock::default(),
+        }
+    }
+
+    pub fn trades(&self) -> &TradeIndex {
+        &self.trades
+    }
+
+    /// The process begins: nobody has listened since `from_ms`.
+    pub fn restart(&mut self, from_ms: i64, now_ms: i64) -> Result<(), CollectError> {
+        let opened = self.ledger.restart(from_ms);
+        if !opened.is_empty() {
+            tracing::info!(
+                gaps = opened.len(),
+                from_ms,
+                "what was not collected since the last run is in the ledger of gaps"
+            );
+        }
+        self.note_gaps(&opened, now_ms);
+        self.flush()
+    }
+
+    /// What the connection brings is lost from its newest event on; the ledger has it before anything else happens.
+    pub fn lost(&mut self, cause: Cause, now_ms: i64) -> Result<(), CollectError> {
+        let from_ms = self.clock.earliest(self.clock.recv_ms.unwrap_or(now_ms));
+        let opened = self.ledger.lost(Lost { cause, from_ms });
+        self.note_gaps(&opened, now_ms);
+        self.flush()
+    }
+
+    /// These markets were asked for at `asked_ms` and are silent.
+    pub fn unanswered(&mut self, markets: &[Market], asked_ms: i64, now_ms: i64) -> Result<(), CollectError> {
+        let opened = self.ledger.unanswered(markets, asked_ms);
+        self.note_gaps(&opened, now_ms);
+        self.flush()
+    }
+
+    /// Takes in trades that the exchange lists, as far as they are new; gives when those were executed. They are in the log, or wait
+    /// for it in front of every change of a gap that is noted after them.
+    pub fn repair(&mut self, trades: Vec<PastTrade>, recv_ms: i64) -> Result<Vec<i64>, CollectError> {
+        let mut repaired = Vec::new();
+        for trade in trades {
+            if self.trades.insert(&trade.event.market, trade.sequential_id) {
+                repaired.push(trade.executed_ms);
+                self.push(trade.event, recv_ms);
+            }
+        }
+        self.flush()?;
+        Ok(repaired)
+    }
+
+    /// Puts changes of gaps into the ledger's topic.
+    pub fn note_gaps(&mut self, changed: &[Gap], now_ms: i64) {
+        for gap in changed {
+            let (partition, record) = gap_log::record(gap, now_ms);
+            self.waiting_records += 1;
+            self.waiting_bytes += bytes_of(&record);
+            self.gaps[partition as usize].push(record);
         }
     }
 
@@ -151,18 +252,35 @@ impl Collector {
             self.waiting_bytes -= self.letters.iter().map(bytes_of).sum::<usize>();
             self.letters.clear();
         }
+        // last: what a gap's end says is true by then
+        for (partition, records) in self.gaps.iter_mut().enumerate().filter(|(_, records)| !records.is_empty()) {
+            self.log.append(GAP_TOPIC, partition as u32, records)?;
+            self.waiting_records -= records.len();
+            self.waiting_bytes -= records.iter().map(bytes_of).sum::<usize>();
+            records.clear();
+        }
         Ok(())
     }
 
     fn accept_event(&mut self, event: Event, recv_ms: i64) {
         let stats = &self.stats.streams[event.kind as usize];
         stats.note(event.value.len() as u64, recv_ms);
+        self.clock.note(&event, recv_ms);
+        if self.ledger.is_waiting() {
+            let changed = self.ledger.heard(&event.market, self.clock.latest(recv_ms));
+            self.note_gaps(&changed, recv_ms);
+        }
+        let stats = &self.stats.streams[event.kind as usize];
         if let Some(id) = event.sequential_id
             && !self.trades.insert(&event.market, id)
         {
             stats.duplicates.add(1);
             return;
         }
+        self.push(event, recv_ms);
+    }
+
+    fn push(&mut self, event: Event, recv_ms: i64) {
         let key = Bytes::copy_from_slice(event.market.as_str().as_bytes());
         let partition = partition_for_key(&key, PARTITIONS);
         let record = Record { key: Some(key), value: event.value, timestamp_ms: recv_ms, headers: Vec::new() };

@@ -81,6 +81,8 @@ pub struct UpConfig {
     pub log_fsync_interval: Duration,
     pub upbit_ws_url: String,
     pub upbit_rest_url: String,
+    /// How often each market's trades are compared with the exchange's list; None: never without a gap.
+    pub verify_interval: Option<Duration>,
     pub sim_markets: usize,
     pub sim_rate: f64,
     pub sim_seed: u64,
@@ -122,7 +124,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 39] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 40] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -157,6 +159,7 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 39] {
         ("log-fsync-interval", &args.log_fsync_interval),
         ("upbit-ws-url", &args.upbit_ws_url),
         ("upbit-rest-url", &args.upbit_rest_url),
+        ("verify-interval", &args.verify_interval),
         ("sim-markets", &args.sim_markets),
         ("sim-rate", &args.sim_rate),
         ("sim-seed", &args.sim_seed),
@@ -218,6 +221,13 @@ impl Settings<'_> {
             }),
             upbit_rest_url: self
                 .parse("upbit-rest-url", "https://api.upbit.com", |text| parse_url(text, &["http://", "https://"])),
+            verify_interval: self.parse("verify-interval", "2m", |text| match text {
+                "off" => Ok(None),
+                _ => match parse_duration(text)? {
+                    interval if interval >= Duration::from_secs(1) => Ok(Some(interval)),
+                    _ => Err("write 1s or more, or off".to_owned()),
+                },
+            }),
             sim_markets: self.parse("sim-markets", "50", |text| parse_number(text, 1.0, 5_000.0).map(|n| n as usize)),
             sim_rate: self.parse("sim-rate", "500", |text| parse_number(text, 0.1, 1_000_000.0)),
             sim_seed: self.parse("sim-seed", "1", |text| text.parse().map_err(|_| "write a whole number".to_owned())),

@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod failure;
 mod output;
+mod repair;
 mod up;
 
 use clap::Parser;

@@ -98,6 +98,9 @@ impl StreamKind {
 /// Where a message goes that nobody could read, with the reason in its headers.
 pub const DEAD_LETTER_TOPIC: &str = "upbit-dead-letter";
 
+/// Where every change of a gap goes: holes in what was collected, keyed by market.
+pub const GAP_TOPIC: &str = "upbit-gap";
+
 #[cfg(test)]
 mod tests {
     use super::*;

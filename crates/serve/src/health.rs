@@ -17,6 +17,9 @@ pub struct Health {
     pub streams: Vec<StreamHealth>,
     /// Of a collector that writes into a Kafka cluster; None otherwise.
     pub collector: Option<CollectorHealth>,
+    /// Of a collector that repairs what it missed; None otherwise.
+    #[serde(default)]
+    pub gaps: Option<GapHealth>,
     pub topics: Vec<TopicHealth>,
     pub jobs: Vec<JobHealth>,
     pub tables: Vec<TableHealth>,
@@ -37,6 +40,24 @@ pub struct Health {
     pub kafka: Option<KafkaHealth>,
     /// Filled in by this room.
     pub page: PageHealth,
+}
+
+/// Holes in what was collected, and what was done about them since the start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GapHealth {
+    /// Of a market and stream each: nothing is received.
+    pub open: u64,
+    /// Over, and not repaired yet.
+    pub pending: u64,
+    pub trades_repaired_total: u64,
+    /// Pages of trades that the exchange was asked for.
+    pub calls_total: u64,
+    /// Those that it refused, for there were too many.
+    pub calls_limited_total: u64,
+    /// Up to how long ago every received market's trades were compared with the exchange's list.
+    pub verified_age_ms: Option<u64>,
+    /// The exchange's REST does not answer.
+    pub failing: bool,
 }
 
 /// What the Kafka listener counts, since the start but for what is open now.

@@ -53,13 +53,13 @@ pub enum Message {
 pub struct Event {
     pub kind: StreamKind,
     pub market: Market,
-    /// A JSON object with DEFAULT field names, `type` and `code` among them, and every value spelled as Upbit spelled it.
-    /// It is a slice of the frame if the frame said it so already.
+    /// A JSON object with DEFAULT field names, `type` and `code` among them, and every value spelled as Upbit spelled it; times in
+    /// microseconds, a fault that Upbit has had, are written in milliseconds. It is a slice of the frame if the frame said it so already.
     pub value: Bytes,
     /// Always there in a trade, never in another kind.
     pub sequential_id: Option<u64>,
     pub is_snapshot: bool,
-    /// When Upbit published it; in milliseconds even where the value says microseconds.
+    /// When Upbit published it.
     pub timestamp_ms: i64,
 }
 
@@ -228,13 +228,15 @@ fn interpret(fields: &Fields<'_>, frame: &Bytes, start: usize, end: usize) -> Re
     let code = text_of("code", fields.code)?;
     let market = Market::parse(&code).map_err(|error| format!("code: {error}"))?;
     let timestamp = whole_number("timestamp", fields.timestamp)?;
+    let is_micro = timestamp > TIMESTAMP_MS_MAX;
     let sequential_id = match kind {
         StreamKind::Trade => Some(read_sequential_id(fields.sequential_id)?),
         StreamKind::Ticker | StreamKind::Orderbook => None,
     };
     let mut value = None;
-    if fields.may_be_simple || fields.kind.is_none() {
-        value = rewrite(object, kind, fields.kind.is_none()).map_err(|error| match error {
+    if fields.may_be_simple || fields.kind.is_none() || is_micro {
+        let micro_ms_max = is_micro.then_some(TIMESTAMP_MS_MAX);
+        value = rewrite(object, kind, fields.kind.is_none(), micro_ms_max).map_err(|error| match error {
             RewriteError::Json(error) => error.to_string(),
             RewriteError::Twice(name) => format!("\"{name}\" has two values"),
         })?;
@@ -245,7 +247,7 @@ fn interpret(fields: &Fields<'_>, frame: &Bytes, start: usize, end: usize) -> Re
         value: value.map_or_else(|| frame.slice(start..end), Bytes::from),
         sequential_id,
         is_snapshot: fields.stream_type == Some("\"SNAPSHOT\""),
-        timestamp_ms: if timestamp > TIMESTAMP_MS_MAX { timestamp / 1_000 } else { timestamp },
+        timestamp_ms: if is_micro { timestamp / 1_000 } else { timestamp },
     }))
 }
 

@@ -1,6 +1,6 @@
-//! The exchange's list of markets, over HTTP.
+//! What the exchange tells over HTTP: its list of markets, and trades of the past.
 //!
-//! In: a base URL such as `https://api.upbit.com`. Out: [`MarketInfo`] rows. Not here: which of them the user wants
+//! In: a base URL such as `https://api.upbit.com`. Out: [`MarketInfo`] rows; trades of the past ([`ticks`]). Not here: which of them the user wants
 //! ([`crate::selection`]). No `Origin` header is ever sent: with one, the exchange answers once in ten seconds.
 
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use crate::backoff::{Backoff, rate_limit_wait_ms};
 use crate::error::{UpbitError, cause_chain};
 use crate::frame::{Message, read_frame};
 use crate::session::SessionState;
+
+pub mod ticks;
 
 /// Upbit's own REST address.
 pub const REST_URL: &str = "https://api.upbit.com";
@@ -98,17 +100,23 @@ fn read_markets(body: &[u8]) -> Result<Vec<MarketInfo>, String> {
     if markets.is_empty() { Err(format!("{} rows, and none has a market code", rows.len())) } else { Ok(markets) }
 }
 
-/// The body of a successful answer.
+/// A successful answer.
+struct Answer {
+    body: Bytes,
+    /// How many calls of its group are left in this second, as `Remaining-Req` says (`group=trade; min=600; sec=9`).
+    calls_left: Option<u32>,
+}
+
+/// The body of a successful answer to a single question.
 async fn get(url: &str) -> Result<Bytes, UpbitError> {
+    Ok(request(&client(url)?, url).await?.body)
+}
+
+fn client(url: &str) -> Result<reqwest::Client, UpbitError> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         let reason = "it must start with https:// or http://".to_owned();
         return Err(UpbitError::Url { url: url.to_owned(), reason });
     }
-    let failed = |error: reqwest::Error| {
-        let (url, is_builder) = (url.to_owned(), error.is_builder());
-        let reason = cause_chain(&error.without_url());
-        if is_builder { UpbitError::Url { url, reason } } else { UpbitError::Unreachable { url, reason } }
-    };
     // like the WebSocket, no proxy: what the environment says about proxies is not in our configuration
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -116,13 +124,19 @@ async fn get(url: &str) -> Result<Bytes, UpbitError> {
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         .user_agent(concat!("hoga/", env!("CARGO_PKG_VERSION")));
-    let mut response = client.build().map_err(failed)?.get(url).send().await.map_err(failed)?;
+    client.build().map_err(|error| failed(url, error))
+}
+
+async fn request(client: &reqwest::Client, url: &str) -> Result<Answer, UpbitError> {
+    let mut response = client.get(url).send().await.map_err(|error| failed(url, error))?;
     let status = response.status().as_u16();
     if let Some(wait_ms) = rate_limit_wait_ms(status) {
         return Err(UpbitError::TooManyRequests { url: url.to_owned(), status, wait_ms });
     }
+    let remaining = response.headers().get("remaining-req").and_then(|value| value.to_str().ok());
+    let calls_left = remaining.and_then(read_calls_left);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(url, error))? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
             let message = format!("the answer has more than {BODY_BYTES_MAX} bytes");
             return Err(UpbitError::Answer { url: url.to_owned(), status, message });
@@ -132,7 +146,17 @@ async fn get(url: &str) -> Result<Bytes, UpbitError> {
     if !response.status().is_success() {
         return Err(UpbitError::Answer { url: url.to_owned(), status, message: message_of(Bytes::from(body)) });
     }
-    Ok(Bytes::from(body))
+    Ok(Answer { body: Bytes::from(body), calls_left })
+}
+
+fn failed(url: &str, error: reqwest::Error) -> UpbitError {
+    let (url, is_builder) = (url.to_owned(), error.is_builder());
+    let reason = cause_chain(&error.without_url());
+    if is_builder { UpbitError::Url { url, reason } } else { UpbitError::Unreachable { url, reason } }
+}
+
+fn read_calls_left(header: &str) -> Option<u32> {
+    header.split(';').find_map(|part| part.trim().strip_prefix("sec="))?.parse().ok()
 }
 
 /// What an error body says: Upbit's `{"error":{…}}`, or the beginning of whatever it is.

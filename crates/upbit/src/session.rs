@@ -33,6 +33,12 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(10);
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(25);
 /// The first data of a market comes within 0.4 s of the request; after so long it will not come.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pings are answered, but of what usually comes so much did not come: the streams are dead. Within [`STALL_TIMEOUT_MIN`] and `_MAX`.
+pub const STALL_FRAMES: f64 = 100.0;
+pub const STALL_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+pub const STALL_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// For a connection that never brought any data.
+pub const NO_DATA_TIMEOUT: Duration = Duration::from_secs(30);
 /// For name lookup, TCP, TLS and the WebSocket handshake together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -75,6 +81,19 @@ impl SessionConfig {
     }
 }
 
+/// How a connection that stood was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The exchange closed it, or the network did.
+    Disconnect,
+    /// Nothing came any more, not even the answer to a ping.
+    Silence,
+    /// Pings were answered, and nothing else came.
+    Stall,
+    /// The exchange sent an error frame on a connection that had worked.
+    Error,
+}
+
 /// Where a session, or a replay, is. Its `Display` is a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionState {
@@ -94,6 +113,7 @@ pub enum SessionState {
     },
     /// A connection that stood has ended.
     Disconnected {
+        loss: Loss,
         reason: String,
         retry_in_ms: u64,
     },
@@ -107,8 +127,7 @@ pub enum SessionState {
     },
 }
 
-/// Runs until it is cancelled (`Ok`) or until going on cannot help: the exchange refused the request, the handler
-/// failed, the configuration is wrong. An unreachable exchange or a lost connection is no error: it tries again.
+/// Runs until it is cancelled (`Ok`) or until going on cannot help: the exchange refused the request, the handler failed, the configuration is wrong. An unreachable exchange or a lost connection is no error: it tries again.
 ///
 /// Every frame that was read is handed over before this returns, and `on_idle` is called after the last of them.
 pub async fn run(
@@ -146,12 +165,12 @@ pub async fn run(
                 };
                 match conversation.hold(socket, request).await? {
                     Ended::Cancelled => return Ok(()),
-                    Ended::Lost { reason, had_data } => {
+                    Ended::Lost { loss, reason, had_data } => {
                         if had_data {
                             backoff.reset();
                         }
                         let retry_in_ms = backoff.next_ms();
-                        (SessionState::Disconnected { reason, retry_in_ms }, retry_in_ms)
+                        (SessionState::Disconnected { loss, reason, retry_in_ms }, retry_in_ms)
                     }
                 }
             }
@@ -182,7 +201,7 @@ impl fmt::Display for SessionState {
             SessionState::Unreachable { reason, retry_in_ms } => {
                 write!(f, "cannot reach the exchange: {reason}; next try in {}", in_words(*retry_in_ms))
             }
-            SessionState::Disconnected { reason, retry_in_ms } => {
+            SessionState::Disconnected { reason, retry_in_ms, .. } => {
                 write!(f, "the connection was lost: {reason}; next try in {}", in_words(*retry_in_ms))
             }
             SessionState::Replaying { frames } => write!(f, "replaying: {frames} frames so far"),

@@ -1,11 +1,11 @@
 //! A simulated exchange that speaks Upbit's WebSocket and REST from a seed, for tests, demos and measurements.
 //!
 //! `serve` listens on one address for both. Everything below `hub` is pure (`rng`, `tick`, `catalog`, `spelling`, `ids`,
-//! `totals`, `book`, `history`, `market`, `exchange`, `render`, `recording`, `request`, `fault`): a seed and the times decide what
+//! `totals`, `book`, `history`, `market`, `exchange`, `render`, `recording`, `request`, `fault`, `limit`): a seed and the times decide what
 //! happens. It is chosen by name only, never a stand-in for the real exchange.
 //!
 //! Not simulated: candle streams (`INVALID_PARAM`), price grouping of order books (silence, as for an unsupported level),
-//! private streams, rate limits, compression, REST other than market/all, ticker, trades/ticks and candles/minutes.
+//! private streams, the limits of handshakes and messages, compression, REST other than market/all, ticker, trades/ticks and candles/minutes.
 
 pub mod book;
 pub mod catalog;
@@ -16,6 +16,7 @@ pub mod fault;
 pub mod history;
 mod hub;
 pub mod ids;
+mod limit;
 pub mod market;
 mod recording;
 pub mod render;

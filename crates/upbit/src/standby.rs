@@ -23,7 +23,7 @@ use crate::frame::Event;
 
 mod trades;
 
-pub use trades::TradeIndex;
+pub use trades::{IDS_PER_MARKET_MIN, Known, TradeIndex};
 
 /// What a standby keeps while another leads.
 pub const WINDOW_MS: i64 = 60_000;

@@ -135,6 +135,11 @@ impl Handler for Intake {
 }
 
 impl Sink for Intake {
+    // a cluster's collector keeps no ledger of gaps yet
+    fn listen(&mut self, _markets: &[hoga_model::Market]) {}
+
+    fn overflowed(&mut self) {}
+
     /// Done when half of the room is free again. What is left at the end is written when the relay is finished.
     fn drain(&mut self) -> Result<(), LogError> {
         if self.buffer.waiting_bytes() <= WAITING_BYTES_MAX / 2 { Ok(()) } else { Err(self.full()) }

@@ -12,11 +12,12 @@ fn log() -> Arc<MemoryLog> {
         log.create_topic(&TopicSpec::new(kind.topic(), PARTITIONS)).expect("a new topic");
     }
     log.create_topic(&TopicSpec::new(DEAD_LETTER_TOPIC, 1)).expect("a new topic");
+    log.create_topic(&TopicSpec::new(GAP_TOPIC, PARTITIONS)).expect("a new topic");
     log
 }
 
 fn collector(log: &Arc<MemoryLog>, trades: TradeIndex) -> Collector {
-    Collector::new(log.clone(), trades, Arc::default())
+    Collector::new(log.clone(), trades, Ledger::default(), Arc::default())
 }
 
 fn records(log: &MemoryLog, topic: &str, partitions: u32) -> Vec<Record> {
@@ -76,4 +77,71 @@ fn a_restart_remembers_trades_with_the_file_and_without() {
         accept(&mut second, &TRADE.replace("17853950437790001", "17853950437790002"));
         assert_eq!(records(&log, "upbit-trade", PARTITIONS).len(), 2, "with file: {}", file.is_some());
     }
+}
+
+/// `trade 10.. disconnect Open`, the trade channel's changes in the topic.
+fn trade_gaps(log: &MemoryLog) -> Vec<String> {
+    let gaps = records(log, GAP_TOPIC, PARTITIONS);
+    let gaps = gaps.iter().map(|record| Gap::from_json(&record.value).expect("a gap"));
+    let trade = gaps.filter(|gap| gap.channel == StreamKind::Trade);
+    let line = |gap: Gap| {
+        format!(
+            "{}..{} {} {:?}",
+            gap.from_ms,
+            gap.to_ms.map_or(String::new(), |ms| ms.to_string()),
+            gap.cause,
+            gap.state
+        )
+    };
+    trade.map(line).collect()
+}
+
+#[test]
+fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
+    let log = log();
+    let mut first = collector(&log, TradeIndex::default());
+    first.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
+    accept(&mut first, TRADE);
+    first.lost(Cause::Stall, 50).expect("the log has room");
+    let gaps = trade_gaps(&log);
+    assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Pending") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
+    drop(first);
+
+    // killed: the gap is open, and the newest event was received at 42
+    let (ledger, newest_ms) = gap_log::load(&*log).expect("a readable log");
+    assert_eq!((newest_ms, ledger.counts()), (Some(42), (3, 1)));
+    let mut second = Collector::new(log.clone(), TradeIndex::default(), ledger, Arc::default());
+    second.restart(42, 60).expect("the log has room");
+    assert_eq!(trade_gaps(&log).len(), 2, "the hole goes on");
+    second.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
+    second.accept(&Bytes::from(TRADE.replace("790001", "790009")), 70).expect("the log has room");
+    second.flush().expect("the log has room");
+    assert!(trade_gaps(&log)[2].ends_with(" stall Pending"), "{:?}", trade_gaps(&log));
+}
+
+#[test]
+fn repaired_trades_go_to_the_same_topic_once_and_ids_that_were_forgotten_are_found_there() {
+    let log = log();
+    let mut collector = collector(&log, TradeIndex::default());
+    accept(&mut collector, TRADE);
+    let past = |id: u64| {
+        let mut messages = Vec::new();
+        read_frame(
+            &Bytes::from(TRADE.replace("17853950437790001", &id.to_string()).replace("REALTIME", "REST")),
+            &mut messages,
+        );
+        let Some(Message::Event(event)) = messages.pop() else { panic!("an event") };
+        PastTrade { sequential_id: id, executed_ms: id as i64, event }
+    };
+    let repaired = collector.repair(vec![past(17853950437790001), past(17853950437790002), past(7)], 99);
+    assert_eq!(repaired.expect("the log has room"), [17853950437790002, 7]);
+    let trades = records(&log, "upbit-trade", PARTITIONS);
+    assert_eq!(trades.iter().map(|record| record.timestamp_ms).collect::<Vec<_>>(), [42, 99, 99]);
+    accept(&mut collector, &TRADE.replace("17853950437790001", "17853950437790002"));
+    assert_eq!(records(&log, "upbit-trade", PARTITIONS).len(), 3, "it came live after it was repaired");
+    let market = Market::parse("KRW-BTC").expect("a code");
+    let ids = |from_ms, id_max| gap_log::trade_ids(&*log, &market, from_ms, id_max).expect("a readable log");
+    assert_eq!(ids(0, u64::MAX).len(), 3);
+    assert_eq!(ids(50, u64::MAX), HashSet::from([17853950437790002, 7]));
+    assert_eq!(ids(0, 100), HashSet::from([7]));
 }

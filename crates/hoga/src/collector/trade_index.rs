@@ -8,7 +8,7 @@ use crate::up::PARTITIONS;
 use hoga_log::{Log, LogError};
 use hoga_model::{Fault, Faulty, Market, StreamKind};
 use hoga_upbit::frame::{Message, read_frame};
-use hoga_upbit::standby::TradeIndex;
+use hoga_upbit::standby::{IDS_PER_MARKET_MIN, TradeIndex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -36,12 +36,15 @@ impl Faulty for IndexError {
     }
 }
 
-/// The file: the ids, and the offsets up to which they come from the topic.
+/// The file: the largest ids, and the offsets up to which they come from the topic.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     offsets: BTreeMap<u32, i64>,
     markets: BTreeMap<String, Vec<u64>>,
 }
+
+/// Ids saved of each market: a second's worth of a file, and more than a reconnect repeats. A repair that goes further back reads the topic.
+const IDS_SAVED_MAX: usize = IDS_PER_MARKET_MIN;
 
 /// The index as the log has it now: from the file, and the topic from there on.
 pub fn load(path: &Path, log: &dyn Log) -> Result<TradeIndex, IndexError> {
@@ -52,6 +55,11 @@ pub fn load(path: &Path, log: &dyn Log) -> Result<TradeIndex, IndexError> {
     if let Some(saved) = saved.filter(|saved| is_of_this_log(saved, log)) {
         for (code, ids) in saved.markets {
             if let Ok(market) = Market::parse(&code) {
+                if ids.len() >= IDS_SAVED_MAX
+                    && let Some(smallest) = ids.iter().min()
+                {
+                    index.note_forgotten(&market, smallest.saturating_sub(1));
+                }
                 for id in ids {
                     index.insert(&market, id);
                 }
@@ -79,7 +87,10 @@ fn save(index: &TradeIndex, path: &Path, log: &dyn Log) -> Result<(), IndexError
     for partition in 0..PARTITIONS {
         offsets.insert(partition, log.offsets(StreamKind::Trade.topic(), partition)?.end);
     }
-    let markets = index.markets().map(|(market, ids)| (market.as_str().to_owned(), ids.collect()));
+    let markets = index.markets().map(|(market, ids)| {
+        let skipped = ids.len().saturating_sub(IDS_SAVED_MAX);
+        (market.as_str().to_owned(), ids.skip(skipped).collect())
+    });
     let saved = Saved { offsets, markets: markets.collect() };
     let temporary = path.with_extension("tmp");
     let write = || {

@@ -7,7 +7,7 @@ use crate::output;
 use crate::up::PARTITIONS;
 use hoga_log::partition_for_key;
 use hoga_model::time::SystemClock;
-use hoga_upbit::sim::{self, SimConfig, SimError, SimStats};
+use hoga_upbit::sim::{self, SimConfig, SimError, SimFault, SimStats};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -24,13 +24,18 @@ pub fn run(args: SimArgs) -> Result<(), Failure> {
         truth: args.truth,
         ..SimConfig::default()
     };
+    let time = |option, text: &str| {
+        parse_duration(text).map_err(|hint| Failure::user(format!("{option}: \"{text}\" is not valid: {hint}")))
+    };
     if let Some(text) = args.duration {
-        let duration = parse_duration(&text)
-            .map_err(|hint| Failure::user(format!("--duration: \"{text}\" is not valid: {hint}")))?;
-        config.duration = Some(duration);
+        config.duration = Some(time("--duration", &text)?);
+    }
+    if let Some(text) = args.grace {
+        config.grace = time("--grace", &text)?;
     }
     for text in args.fault {
-        config.faults.push(text.parse().map_err(|error| Failure::user(format!("--fault: {error}")))?);
+        let faults = SimFault::parse_list(&text).map_err(|error| Failure::user(format!("--fault: {error}")))?;
+        config.faults.extend(faults);
     }
     if let Some(path) = &args.record {
         return record(&config, path, args.record_from);

@@ -55,6 +55,17 @@ fn in_words(health: &Health) -> String {
             seconds(stream.last_event_age_ms)
         );
     }
+    if let Some(gaps) = &health.gaps {
+        let failing = if gaps.failing { "  REST DOES NOT ANSWER" } else { "" };
+        let _ = writeln!(
+            text,
+            "gaps        {} open  {} pending  {} trades repaired  all compared up to {}{failing}",
+            gaps.open,
+            gaps.pending,
+            gaps.trades_repaired_total,
+            seconds(gaps.verified_age_ms)
+        );
+    }
     for job in &health.jobs {
         let error = job.error.as_ref().map_or(String::new(), |error| format!("  FAILED: {error}"));
         let _ = writeln!(

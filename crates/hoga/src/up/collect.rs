@@ -1,15 +1,17 @@
 //! The collection task: one source of frames, the collector, and what to do when either fails.
 
-use crate::collector::{CollectError, Collector, TradeSaver};
+use crate::collector::{CollectError, TradeSaver};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
+use crate::repair::{SharedCollector, lock};
 use crate::up::exchange::Exchange;
 use bytes::Bytes;
 use hoga_log::LogError;
 use hoga_model::time::{Clock, SystemClock};
-use hoga_model::{Faulty, MarketInfo};
+use hoga_model::{Faulty, Market, MarketInfo};
 use hoga_upbit::error::{BoxError, UpbitError};
-use hoga_upbit::session::{self, Handler, SessionConfig, SessionState};
+use hoga_upbit::gap::Cause;
+use hoga_upbit::session::{self, Handler, Loss, SessionConfig, SessionState};
 use hoga_upbit::subscription::Subscription;
 use hoga_upbit::{replay, rest, selection};
 use std::sync::Arc;
@@ -28,6 +30,12 @@ pub struct Addresses {
 
 /// Who takes the frames, beyond what a session asks of it.
 pub trait Sink: Handler {
+    /// These markets are asked for from now on.
+    fn listen(&mut self, markets: &[Market]);
+
+    /// There was no room for what came; the connection is given up until there is.
+    fn overflowed(&mut self);
+
     /// Tries to write what waits, until there is room again. Called until it succeeds.
     fn drain(&mut self) -> Result<(), LogError>;
 
@@ -37,19 +45,32 @@ pub trait Sink: Handler {
 
 /// Frames on their way from a source into the collector of this process's own log.
 pub struct Intake {
-    pub collector: Collector,
+    pub collector: SharedCollector,
     pub exchange: Arc<Exchange>,
     pub saver: TradeSaver,
+    pub clock: Arc<dyn Clock>,
+    /// When the markets were asked for.
+    pub asked_ms: i64,
+}
+
+impl Intake {
+    /// The ledger has a hole before the session goes on; if the log cannot be written, it waits with the events.
+    fn lost(&mut self, cause: Cause) {
+        if let Err(error) = lock(&self.collector).lost(cause, self.clock.now_ms()) {
+            tracing::error!(%error, "a gap waits for the log");
+        }
+    }
 }
 
 impl Handler for Intake {
     fn on_frame(&mut self, frame: Bytes, recv_ms: i64) -> Result<(), BoxError> {
-        Ok(self.collector.accept(&frame, recv_ms)?)
+        Ok(lock(&self.collector).accept(&frame, recv_ms)?)
     }
 
     fn on_idle(&mut self) -> Result<(), BoxError> {
-        self.collector.flush()?;
-        if let Some(trades) = self.collector.logged_trades() {
+        let mut collector = lock(&self.collector);
+        collector.flush()?;
+        if let Some(trades) = collector.logged_trades() {
             self.saver.save_if_due(trades);
         }
         Ok(())
@@ -57,16 +78,40 @@ impl Handler for Intake {
 
     fn on_state(&mut self, state: SessionState) {
         self.exchange.note(&state);
+        match state {
+            SessionState::Subscribed => self.asked_ms = self.clock.now_ms(),
+            SessionState::Disconnected { loss, .. } => self.lost(match loss {
+                Loss::Disconnect => Cause::Disconnect,
+                Loss::Silence => Cause::Silence,
+                Loss::Stall => Cause::Stall,
+                Loss::Error => Cause::Error,
+            }),
+            SessionState::SilentMarkets(markets) => {
+                let noted = lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms());
+                if let Err(error) = noted {
+                    tracing::error!(%error, "a gap waits for the log");
+                }
+            }
+            _ => {}
+        }
     }
 }
 
 impl Sink for Intake {
+    fn listen(&mut self, markets: &[Market]) {
+        lock(&self.collector).ledger.listen(markets);
+    }
+
+    fn overflowed(&mut self) {
+        self.lost(Cause::Overflow);
+    }
+
     fn drain(&mut self) -> Result<(), LogError> {
-        self.collector.append_waiting()
+        lock(&self.collector).append_waiting()
     }
 
     fn save(&mut self) {
-        if let Some(trades) = self.collector.logged_trades() {
+        if let Some(trades) = lock(&self.collector).logged_trades() {
             self.saver.save(trades);
         }
     }
@@ -106,6 +151,7 @@ async fn live(
     let Some(listed) = listed.map_err(|error| Failure::of(&error))? else { return Ok(()) };
     let chosen = selection::select_markets(&listed, &config.markets).map_err(|error| Failure::of(&error))?;
     tracing::info!(markets = chosen.len(), "subscribing to ticker, trade and orderbook");
+    sink.listen(&chosen);
     on_markets(listed.into_iter().filter(|info| chosen.contains(&info.market)).collect());
     let mut session = SessionConfig::new(Subscription::all_streams(chosen));
     session.url = addresses.ws_url.clone();
@@ -114,6 +160,7 @@ async fn live(
             Ok(()) => return Ok(()),
             Err(UpbitError::Handler(error)) if is_full_log(&*error) => {
                 exchange.note_fault(error.to_string());
+                sink.overflowed();
                 write_rest(sink, exchange, cancel).await;
             }
             Err(error @ UpbitError::Refused { .. }) => {

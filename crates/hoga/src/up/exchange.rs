@@ -41,7 +41,8 @@ impl Exchange {
                 inner.state = ExchangeState::Ended;
             }
             SessionState::SilentMarkets(_) => tracing::warn!(source = self.name, "{state}"),
-            SessionState::Unreachable { reason, retry_in_ms } | SessionState::Disconnected { reason, retry_in_ms } => {
+            SessionState::Unreachable { reason, retry_in_ms }
+            | SessionState::Disconnected { reason, retry_in_ms, .. } => {
                 tracing::warn!(source = self.name, "{state}");
                 inner.state = ExchangeState::Unreachable;
                 inner.reason = Some(reason.clone());

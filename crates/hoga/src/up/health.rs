@@ -1,6 +1,7 @@
 //! The health report: what the rooms know of themselves, in the words of the page.
 
 use crate::collector::CollectorStats;
+use crate::repair::RepairStatus;
 use crate::up::exchange::Exchange;
 use crate::up::kafka;
 use crate::up::process::{self, CpuMeter};
@@ -15,9 +16,10 @@ use hoga_model::StreamKind;
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::Clock;
 use hoga_serve::health::{
-    CheckpointHealth, CollectorHealth, EventTimeHealth, Health, JobHealth, LatencyHealth, NodeHealth, PartitionHealth,
-    PartitionTimeHealth, ProcessHealth, StreamHealth, TableHealth, TopicHealth,
+    CheckpointHealth, CollectorHealth, EventTimeHealth, GapHealth, Health, JobHealth, LatencyHealth, NodeHealth,
+    PartitionHealth, PartitionTimeHealth, ProcessHealth, StreamHealth, TableHealth, TopicHealth,
 };
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -31,6 +33,8 @@ pub struct HealthReport {
     disk: Option<Arc<DiskLog>>,
     /// Of a cluster's collector: whether it leads.
     election: Option<CollectorSource>,
+    /// Of a collector that repairs its gaps.
+    repair: Option<Arc<RepairStatus>>,
     clock: Arc<dyn Clock>,
     kafka: Option<Arc<Broker>>,
     samples: Mutex<(Samples, CpuMeter)>,
@@ -47,6 +51,7 @@ pub struct ReportParts {
     pub log: Arc<dyn Log>,
     pub disk: Option<Arc<DiskLog>>,
     pub election: Option<CollectorSource>,
+    pub repair: Option<Arc<RepairStatus>>,
     pub clock: Arc<dyn Clock>,
     /// The Kafka listener, if there is one.
     pub kafka: Option<Arc<Broker>>,
@@ -54,10 +59,22 @@ pub struct ReportParts {
 
 impl HealthReport {
     pub fn new(parts: ReportParts) -> Arc<HealthReport> {
-        let ReportParts { exchange, collector, engine, log, disk, election, clock, kafka } = parts;
+        let ReportParts { exchange, collector, engine, log, disk, election, repair, clock, kafka } = parts;
         let samples = Mutex::new((Samples::default(), CpuMeter::start()));
         let started = Instant::now();
-        Arc::new(HealthReport { started, exchange, collector, engine, log, disk, election, clock, kafka, samples })
+        Arc::new(HealthReport {
+            started,
+            exchange,
+            collector,
+            engine,
+            log,
+            disk,
+            election,
+            repair,
+            clock,
+            kafka,
+            samples,
+        })
     }
 
     /// Called once a second.
@@ -91,6 +108,7 @@ impl HealthReport {
             source: self.exchange.health(),
             streams: streams(&self.collector, samples, now_ms),
             collector: self.election.as_ref().map(|election| election()),
+            gaps: self.repair.as_deref().map(|status| gap_health(status, now_ms)),
             topics: self.topics(),
             jobs: self.jobs(samples),
             tables: self.engine.tables().iter().map(|table| table_health(table, now_ms)).collect(),
@@ -211,6 +229,19 @@ pub fn streams(collector: &CollectorStats, samples: &Samples, now_ms: i64) -> Ve
         }
     };
     StreamKind::ALL.iter().map(stream).collect()
+}
+
+fn gap_health(status: &RepairStatus, now_ms: i64) -> GapHealth {
+    let verified_ms = status.verified_ms.load(Ordering::Relaxed);
+    GapHealth {
+        open: status.gaps_open.load(Ordering::Relaxed),
+        pending: status.gaps_pending.load(Ordering::Relaxed),
+        trades_repaired_total: status.trades_repaired.load(Ordering::Relaxed),
+        calls_total: status.calls.load(Ordering::Relaxed),
+        calls_limited_total: status.calls_limited.load(Ordering::Relaxed),
+        verified_age_ms: Some(verified_ms).filter(|ms| *ms > 0).map(|ms| age_ms(now_ms, ms)),
+        failing: status.is_failing.load(Ordering::Relaxed),
+    }
 }
 
 fn table_health(table: &LiveTable, now_ms: i64) -> TableHealth {

@@ -2,10 +2,11 @@
 //! what stops the process.
 
 use crate::cluster::{Cluster, PipelineLog, Relay, RelayParts};
-use crate::collector::{Collector, CollectorStats, TradeSaver, trade_index};
+use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::output;
+use crate::repair::{RepairStatus, Repairer, SharedCollector};
 use crate::up::PARTITIONS;
 use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
@@ -18,17 +19,18 @@ use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Retention, TopicSpec};
-use hoga_model::market::DEAD_LETTER_TOPIC;
+use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC};
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{MarketInfo, StreamKind};
 use hoga_serve::board::SharedBoard;
 use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
+use hoga_upbit::gap::Ledger;
 use hoga_upbit::sim::{self, SimConfig};
 use hoga_upbit::standby::TradeIndex;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +90,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         Place::Cluster(_) => None,
     };
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
-    let (mut sink, relay) = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+    let Collecting { mut sink, relay, repairer } = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
     let report = HealthReport::new(ReportParts {
         exchange: exchange.clone(),
         collector: stats,
@@ -96,6 +98,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         log: rooms.log.clone(),
         disk: rooms.place.disk().cloned(),
         election: relay.as_ref().map(Relay::health),
+        repair: repairer.as_ref().map(|repairer| repairer.status.clone()),
         clock: rooms.clock.clone(),
         kafka: broker.clone(),
     });
@@ -127,6 +130,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     }
 
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
+    let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
     let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
@@ -134,6 +138,11 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         cancel.cancelled().await;
     }
     cancel.cancel();
+    if let Some(repairing) = repairing
+        && let Err(error) = repairing.await
+    {
+        tracing::error!(%error, "the task that repairs gaps ended badly");
+    }
     let relayed = match relay {
         Some(relay) => relay.finish().await,
         None => Ok(()),
@@ -161,26 +170,53 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where a session's frames go: into this process's own log, or to the thread that writes into a cluster.
+/// What collects: where a session's frames go, and who asks for those that were missed.
+struct Collecting {
+    sink: Box<dyn Sink>,
+    /// Of a cluster.
+    relay: Option<Relay>,
+    /// Of an exchange and a log of this process's own.
+    repairer: Option<Repairer>,
+}
+
+/// Frames go into this process's own log, or to the thread that writes into a cluster.
 async fn start_collector(
     config: &UpConfig,
     rooms: &Rooms,
     stats: &Arc<CollectorStats>,
     exchange: &Arc<Exchange>,
     cancel: &CancellationToken,
-) -> Result<(Box<dyn Sink>, Option<Relay>), Failure> {
+) -> Result<Collecting, Failure> {
+    let is_recording = matches!(config.source, Source::Replay(_));
     match &rooms.place {
         Place::Disk(disk) => {
-            let trades = load_trades(&config.data, disk.clone()).await?;
-            let collector = Collector::new(rooms.log.clone(), trades, stats.clone());
+            let (trades, ledger, last_run_ms) = load_collected(&config.data, disk.clone()).await?;
+            let mut collector = Collector::new(rooms.log.clone(), trades, ledger, stats.clone());
+            let now_ms = rooms.clock.now_ms();
+            // a recording says nothing about what the exchange sent since
+            if let Some(last_run_ms) = last_run_ms.filter(|_| !is_recording) {
+                collector.restart(last_run_ms, now_ms).map_err(|error| Failure::external(error.to_string()))?;
+            }
+            let collector: SharedCollector = Arc::new(Mutex::new(collector));
             let saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
-            Ok((Box::new(Intake { collector, exchange: exchange.clone(), saver }), None))
+            let repairer = Repairer {
+                collector: collector.clone(),
+                log: rooms.log.clone(),
+                clock: rooms.clock.clone(),
+                status: Arc::new(RepairStatus::default()),
+                cancel: cancel.clone(),
+                verify_interval: config.verify_interval,
+                last_run_ms,
+            };
+            let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
+            let sink = Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms });
+            Ok(Collecting { sink, relay: None, repairer: (!is_recording).then_some(repairer) })
         }
         Place::Cluster(cluster) => {
             let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
             let relay = Relay::start(cluster, parts)?;
-            let is_recording = matches!(config.source, Source::Replay(_));
-            Ok((relay.sink(exchange.clone(), is_recording), Some(relay)))
+            let sink = relay.sink(exchange.clone(), is_recording);
+            Ok(Collecting { sink, relay: Some(relay), repairer: None })
         }
     }
 }
@@ -262,13 +298,15 @@ fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, F
         create_topic(config, &log, kind.topic(), PARTITIONS)?;
     }
     create_topic(config, &log, DEAD_LETTER_TOPIC, 1)?;
+    create_topic(config, &log, GAP_TOPIC, PARTITIONS)?;
     Ok(log)
 }
 
 /// What the collector writes and the pipeline reads and writes: clients of the Kafka listener cannot delete it.
 fn own_topics(of_the_pipeline: &[String]) -> Vec<String> {
     let collected = StreamKind::ALL.iter().map(|kind| kind.topic().to_owned());
-    of_the_pipeline.iter().cloned().chain(collected).chain([DEAD_LETTER_TOPIC.to_owned()]).collect()
+    let others = [DEAD_LETTER_TOPIC.to_owned(), GAP_TOPIC.to_owned()];
+    of_the_pipeline.iter().cloned().chain(collected).chain(others).collect()
 }
 
 /// The pipeline's topics in a cluster. One that it writes is made if it is missing; those that it reads, but for the collector's, are somebody
@@ -299,6 +337,8 @@ fn topic_spec(config: &UpConfig, name: &str, partitions: u32) -> TopicSpec {
         max_age_ms: Some(config.log_retention.as_millis() as i64),
         max_bytes: Some(config.log_retention_bytes),
     };
+    // the ledger of gaps is read whole at start, and what it says is for ever
+    let retention = if name == GAP_TOPIC { Retention { max_age_ms: None, max_bytes: None } } else { retention };
     TopicSpec { retention, ..TopicSpec::new(name, partitions) }
 }
 
@@ -313,10 +353,16 @@ fn tell_recovery(recovery: &Recovery) {
     );
 }
 
-/// Reading the trade topic is disk work: off the async workers.
-async fn load_trades(data: &Path, log: Arc<DiskLog>) -> Result<TradeIndex, Failure> {
+/// What earlier runs collected: the newest trades, the ledger of gaps, and when the newest event was received. Reading topics is disk work: off
+/// the async workers.
+async fn load_collected(data: &Path, log: Arc<DiskLog>) -> Result<(TradeIndex, Ledger, Option<i64>), Failure> {
     let path = trade_index_path(data);
-    let loaded = tokio::task::spawn_blocking(move || trade_index::load(&path, &*log)).await;
+    let load = move || {
+        let trades = trade_index::load(&path, &*log)?;
+        let (ledger, last_run_ms) = gap_log::load(&*log)?;
+        Ok((trades, ledger, last_run_ms))
+    };
+    let loaded: Result<Result<_, trade_index::IndexError>, _> = tokio::task::spawn_blocking(load).await;
     loaded
         .map_err(|error| Failure::external(format!("reading the trade topic ended badly: {error}")))?
         .map_err(|error| Failure::of(&error))

@@ -10,6 +10,7 @@ pub(super) fn render(health: &Health) -> String {
     process(&mut text, health);
     source(&mut text, health);
     collector(&mut text, health);
+    gaps(&mut text, health);
     topics(&mut text, health);
     jobs(&mut text, health);
     event_time(&mut text, health);
@@ -86,6 +87,31 @@ fn kafka_listener(text: &mut Text, kafka: &KafkaHealth) {
     text.family("hoga_kafka_errors_total", "counter", "Errors answered, by API and the protocol's code.");
     for (api, code, count) in &kafka.errors_total {
         text.sample("hoga_kafka_errors_total", &[("api", api), ("code", &code.to_string())], count);
+    }
+}
+
+fn gaps(text: &mut Text, health: &Health) {
+    let Some(gaps) = &health.gaps else { return };
+    text.gauge("hoga_gaps_open", "Streams of markets of which nothing is received.", gaps.open);
+    text.gauge("hoga_gaps_pending", "Gaps that are over and not repaired yet.", gaps.pending);
+    text.counter(
+        "hoga_gap_trades_repaired_total",
+        "Trades that were missed and got over REST.",
+        gaps.trades_repaired_total,
+    );
+    text.counter("hoga_gap_calls_total", "Pages of trades asked for over REST.", gaps.calls_total);
+    text.counter(
+        "hoga_gap_calls_limited_total",
+        "Pages that the exchange refused for there were too many.",
+        gaps.calls_limited_total,
+    );
+    text.gauge("hoga_gap_repair_failing", "1 while REST does not answer.", u8::from(gaps.failing));
+    if let Some(age_ms) = gaps.verified_age_ms {
+        text.gauge(
+            "hoga_trades_verified_age_seconds",
+            "Up to how long ago all trades were compared with the exchange's list.",
+            age_ms as f64 / 1_000.0,
+        );
     }
 }
 

@@ -21,9 +21,16 @@ impl From<JsonError> for RewriteError {
     }
 }
 
-/// `None` if the object says everything in DEFAULT names, so that its own bytes can be kept.
-pub(super) fn rewrite(object: &str, kind: StreamKind, type_is_missing: bool) -> Result<Option<Vec<u8>>, RewriteError> {
-    let mut writer = Writer { out: Vec::with_capacity(object.len() * 2), renamed: type_is_missing };
+/// `None` if the object says everything in DEFAULT names, so that its own bytes can be kept. Times above `ms_max` are microseconds, and are
+/// written in milliseconds.
+pub(super) fn rewrite(
+    object: &str,
+    kind: StreamKind,
+    type_is_missing: bool,
+    ms_max: Option<i64>,
+) -> Result<Option<Vec<u8>>, RewriteError> {
+    let renamed = type_is_missing || ms_max.is_some();
+    let mut writer = Writer { out: Vec::with_capacity(object.len() * 2), renamed, ms_max };
     writer.out.push(b'{');
     if type_is_missing {
         writer.out.extend_from_slice(b"\"type\":");
@@ -38,6 +45,7 @@ pub(super) fn rewrite(object: &str, kind: StreamKind, type_is_missing: bool) -> 
 struct Writer {
     out: Vec<u8>,
     renamed: bool,
+    ms_max: Option<i64>,
 }
 
 impl Writer {
@@ -66,12 +74,25 @@ impl Writer {
                 seen[row] = Some(""); // no value is empty: a second one always differs
             } else {
                 let value = json.skip()?;
-                self.out.extend_from_slice(value.as_bytes());
+                let written = if matches!(name, "timestamp" | "trade_timestamp") { self.in_ms(value) } else { value };
+                self.out.extend_from_slice(written.as_bytes());
+                // a time in quotes loses the closing one with its last digits
+                if written.len() < value.len() && value.ends_with('"') {
+                    self.out.push(b'"');
+                }
                 seen[row] = Some(value);
             }
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// The token without its last three digits, if it is a time in microseconds.
+    fn in_ms<'a>(&self, token: &'a str) -> &'a str {
+        let digits = token.trim_matches('"');
+        let is_micro = digits.parse::<i64>().is_ok_and(|time| self.ms_max.is_some_and(|ms_max| time > ms_max));
+        let quotes = usize::from(token.len() > digits.len());
+        if is_micro { &token[..quotes + digits.len() - 3] } else { token }
     }
 
     fn units(&mut self, json: &mut Scanner<'_>) -> Result<(), RewriteError> {

@@ -137,3 +137,12 @@ async fn it_keeps_asking_until_there_is_an_answer() {
     let found = markets_when_reachable(&url, clock, cancel, &mut |_| stop.cancel()).await;
     assert_eq!(found.unwrap(), None);
 }
+
+#[test]
+fn the_limit_header_is_read_and_any_other_is_not() {
+    assert_eq!(read_calls_left("group=trade; min=600; sec=9"), Some(9));
+    assert_eq!(read_calls_left("group=trade;min=600;sec=0"), Some(0));
+    for odd in ["", "group=trade", "sec=x", "seconds=3"] {
+        assert_eq!(read_calls_left(odd), None, "{odd}");
+    }
+}

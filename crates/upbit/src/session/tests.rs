@@ -86,7 +86,7 @@ impl Rig {
 
 fn lost(ended: Result<Ended, UpbitError>) -> (String, bool) {
     match ended {
-        Ok(Ended::Lost { reason, had_data }) => (reason, had_data),
+        Ok(Ended::Lost { reason, had_data, .. }) => (reason, had_data),
         Ok(Ended::Cancelled) => panic!("cancelled"),
         Err(error) => panic!("{error}"),
     }
@@ -162,6 +162,7 @@ async fn pongs_keep_a_quiet_connection_and_pings_come_every_10_seconds() {
     let (ended, seconds) = rig
         .hold(move |mut socket| async move {
             let started = Instant::now();
+            socket.send(ticker("KRW-BTC")).await.unwrap();
             while let Some(Ok(message)) = socket.next().await {
                 if message.is_ping() {
                     sender.send(started.elapsed().as_secs()).unwrap();
@@ -286,4 +287,56 @@ fn states_read_as_sentences() {
         SessionState::Unreachable { reason: "ws://x: nothing listens there".to_owned(), retry_in_ms: 2_345 };
     assert_eq!(unreachable.to_string(), "cannot reach the exchange: ws://x: nothing listens there; next try in 2.3 s");
     assert_eq!(SessionState::Connecting { attempt: 3 }.to_string(), "connecting to the exchange, attempt 3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_are_dead_while_pings_are_answered_end_the_connection() {
+    let mut rig = Rig::new(&["KRW-BTC"]);
+    let (ended, seconds) = rig
+        .hold(|mut socket| async move {
+            for _ in 0..1_200 {
+                socket.send(ticker("KRW-BTC")).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            listen(socket).await;
+        })
+        .await;
+    assert!(matches!(&ended, Ok(Ended::Lost { loss: Loss::Stall, .. })));
+    assert_eq!(lost(ended), ("no data came for 5.0 s, though pings are answered".to_owned(), true));
+    assert!((16..=17).contains(&seconds), "{seconds}");
+    // a quiet market is let alone for two minutes, one that never sent anything for half of one
+    let mut rig = Rig::new(&["KRW-BTC"]);
+    let (_, seconds) = rig
+        .hold(|mut socket| async move {
+            socket.send(ticker("KRW-BTC")).await.unwrap();
+            listen(socket).await;
+        })
+        .await;
+    assert_eq!(seconds, 120);
+    let mut rig = Rig::new(&["KRW-BTC"]);
+    let (_, seconds) = rig.hold(listen).await;
+    assert_eq!(seconds, 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_data_is_a_lost_connection_and_before_it_a_refusal() {
+    let error = r#"{"error":{"message":"x","name":"INTERNAL_ERROR"}}"#;
+    let mut rig = Rig::new(&["KRW-BTC"]);
+    let (ended, _) = rig
+        .hold(move |mut socket| async move {
+            socket.send(ticker("KRW-BTC")).await.unwrap();
+            socket.send(Message::binary(error)).await.unwrap();
+            listen(socket).await;
+        })
+        .await;
+    assert!(matches!(&ended, Ok(Ended::Lost { loss: Loss::Error, .. })));
+    assert_eq!(lost(ended), ("the exchange sent an error: INTERNAL_ERROR (x)".to_owned(), true));
+    let mut rig = Rig::new(&["KRW-BTC"]);
+    let (ended, _) = rig
+        .hold(move |mut socket| async move {
+            socket.send(Message::binary(error)).await.unwrap();
+            listen(socket).await;
+        })
+        .await;
+    assert!(matches!(ended, Err(UpbitError::Refused { .. })));
 }

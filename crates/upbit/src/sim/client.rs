@@ -99,6 +99,11 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
                 socket.feed(Message::Binary(frame)).await?;
             }
             Out::Close => flow = ControlFlow::Break(()),
+            Out::Fail(frame) => {
+                socket.send(Message::Binary(frame)).await?;
+                tokio::time::sleep(CLOSE_AFTER_ERROR).await;
+                flow = ControlFlow::Break(());
+            }
         }
     }
     socket.flush().await?;

@@ -91,8 +91,9 @@ impl Exchange {
         }
     }
 
-    /// Something happens at `now_ms`. `is_late` says whether a trade at this moment would be a late one.
-    pub fn next(&mut self, now_ms: i64, is_late: impl FnOnce() -> bool) -> Event {
+    /// Something happens at `now_ms`; nothing if it falls to the market that is `delisted`. `is_late` says whether a trade at this moment would
+    /// be a late one.
+    pub fn next(&mut self, now_ms: i64, delisted: Option<usize>, is_late: impl FnOnce() -> bool) -> Option<Event> {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
         if now_ms >= self.next_burst_ms {
@@ -101,8 +102,11 @@ impl Exchange {
         let point = self.rng.below(self.activity.last().copied().unwrap_or(0));
         let index = self.activity.partition_point(|cumulative| *cumulative <= point);
         let draw = self.rng.below(100);
+        if Some(index) == delisted {
+            return None;
+        }
         let market = &mut self.markets[index];
-        if draw < TICKER_PERCENT {
+        let event = if draw < TICKER_PERCENT {
             Event::Ticker(Box::new(market.ticker(now_ms)))
         } else if draw < TICKER_PERCENT + TRADE_PERCENT {
             let event = market.trade(now_ms, is_late());
@@ -110,7 +114,8 @@ impl Exchange {
             Event::Trade(event)
         } else {
             Event::Orderbook(Box::new(market.stir(now_ms)))
-        }
+        };
+        Some(event)
     }
 
     /// The state a new subscriber is told first; a trade only if there was one.

@@ -10,7 +10,8 @@ use super::SimConfig;
 use super::catalog::{self, Listing};
 use super::error::SimError;
 use super::exchange::{Event, Exchange};
-use super::fault::{FaultPlan, malformed_frame, unknown_type_frame, with_unknown_field};
+use super::fault::{SURGE_FACTOR, Schedule, Share, Shares, Timed, frames};
+use super::limit::RateLimit;
 use super::render::{Format, StreamType, push_event};
 use super::request::{DEPTHS, Subscription, split_depth};
 use super::rng::Rng;
@@ -18,7 +19,7 @@ use super::truth::TruthFile;
 use bytes::Bytes;
 use hoga_model::StreamKind;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -65,6 +66,8 @@ pub(super) enum Out {
     Frame(Bytes),
     /// Close with code 1000 after all that was queued before.
     Close,
+    /// The same, after an error frame and the pause that Upbit makes behind one.
+    Fail(Bytes),
 }
 
 /// A client's end of its queue.
@@ -87,6 +90,8 @@ struct Client {
     sender: UnboundedSender<Out>,
     queued_bytes: Arc<AtomicUsize>,
     dropped: CancellationToken,
+    /// A frame that is sent after the next one, and the tick it was held back in.
+    held: Option<(Bytes, i64)>,
 }
 
 /// Which live streams of one market a client has asked for.
@@ -126,15 +131,21 @@ pub(super) struct Hub {
     duration_ms: Option<i64>,
     history_trades_max: usize,
     queue_bytes_max: usize,
-    faults: FaultPlan,
+    shares: Shares,
+    schedule: Schedule,
     fault_rng: Rng,
+    pub(super) limit: RateLimit,
+    /// The market that a fault has taken off the list.
+    delisted: Option<usize>,
+    /// By how much the exchange's clock is ahead of ours.
+    clock_ahead_ms: i64,
     truth: Option<TruthFile>,
-    clients: HashMap<u64, Client>,
+    /// By number, so that the same run has the same order.
+    clients: BTreeMap<u64, Client>,
     last_client: u64,
     stats: SimStats,
     ticked_ms: i64,
     since_open_ms: i64,
-    next_disconnect_ms: i64,
     /// Events that are due; a fraction of one waits for the next tick.
     due: f64,
 }
@@ -152,7 +163,6 @@ impl Hub {
     pub(super) fn new(config: &SimConfig, now_ms: i64) -> Result<Hub, SimError> {
         let listings = catalog::listings(config.markets, &config.quotes);
         let truth = config.truth.as_deref().map(TruthFile::create).transpose()?;
-        let faults = FaultPlan::new(&config.faults);
         Ok(Hub {
             exchange: Exchange::open(listings.clone(), config.seed, now_ms, config.history_trades_max),
             listings,
@@ -162,10 +172,13 @@ impl Hub {
             history_trades_max: config.history_trades_max,
             queue_bytes_max: config.client_queue_bytes,
             fault_rng: Rng::new(config.seed, FAULT_STREAM),
-            next_disconnect_ms: faults.disconnect_every_ms.unwrap_or(i64::MAX),
-            faults,
+            shares: Shares::new(&config.faults),
+            schedule: Schedule::new(&config.faults),
+            limit: RateLimit::default(),
+            delisted: None,
+            clock_ahead_ms: 0,
             truth,
-            clients: HashMap::new(),
+            clients: BTreeMap::new(),
             last_client: 0,
             stats: SimStats::default(),
             ticked_ms: now_ms,
@@ -189,6 +202,7 @@ impl Hub {
             sender,
             queued_bytes: Arc::clone(&queued_bytes),
             dropped: dropped.clone(),
+            held: None,
         };
         self.clients.insert(self.last_client, client);
         Some(Inbox { client: self.last_client, receiver, queued_bytes, dropped })
@@ -210,7 +224,7 @@ impl Hub {
                 let codes = stream.codes.iter().filter(|_| !stream.is_grouped).filter_map(|code| {
                     let (code, depth) = split_depth(code);
                     let depth_index = DEPTHS.iter().position(|known| *known == depth).unwrap_or(DEPTHS.len() - 1);
-                    Some((self.exchange.index_of(code)?, depth_index))
+                    Some((self.index_of(code)?, depth_index))
                 });
                 codes.collect::<Vec<_>>()
             })
@@ -259,22 +273,28 @@ impl Hub {
             passed_ms = passed_ms.min(duration_ms - self.since_open_ms);
         }
         self.since_open_ms += passed_ms;
-        let is_silent = self.faults.is_silent(self.since_open_ms);
+        self.begin_faults();
+        let is_silent = self.schedule.has(Timed::Silence);
         if !is_silent {
-            self.due += self.rate * passed_ms as f64 / 1_000.0;
-            self.skip_overdue();
+            let factor = if self.schedule.has(Timed::Surge) { SURGE_FACTOR } else { 1.0 };
+            self.due += self.rate * factor * passed_ms as f64 / 1_000.0;
+            self.skip_overdue(factor);
         }
-        self.disconnect_if_due();
         let count = (self.due as usize).min(BATCH_EVENTS_MAX);
         self.due -= count as f64;
         let events = self.make(count, now_ms - passed_ms, now_ms)?;
-        for event in &events {
-            self.deliver(event);
+        if !self.schedule.has(Timed::Stall) {
+            events.iter().for_each(|event| self.deliver(event));
         }
+        self.release_held(now_ms);
         self.clients.retain(|_, client| !client.dropped.is_cancelled());
         let is_behind = self.due >= 1.0;
         self.stats.is_over =
             !is_behind && self.duration_ms.is_some_and(|duration_ms| self.since_open_ms >= duration_ms);
+        if self.stats.is_over {
+            self.schedule.end();
+            self.release_held(i64::MAX);
+        }
         Ok(Ticked { is_over: self.stats.is_over, is_silent, is_behind })
     }
 
@@ -305,8 +325,9 @@ impl Hub {
     fn make(&mut self, count: usize, from_ms: i64, to_ms: i64) -> Result<Vec<Event>, SimError> {
         let mut events = Vec::with_capacity(count);
         for index in 1..=count {
-            let at_ms = from_ms + (to_ms - from_ms) * index as i64 / count as i64;
-            let event = self.exchange.next(at_ms, || self.fault_rng.chance(self.faults.late_ppm));
+            let at_ms = from_ms + (to_ms - from_ms) * index as i64 / count as i64 + self.clock_ahead_ms;
+            let is_late = || self.shares.strikes(Share::Late, &mut self.fault_rng);
+            let Some(event) = self.exchange.next(at_ms, self.delisted, is_late) else { continue };
             match &event {
                 Event::Trade(event) => {
                     self.stats.trades += 1;
@@ -329,37 +350,63 @@ impl Hub {
     fn deliver(&mut self, event: &Event) {
         let (kind, market) = (event.kind(), event.market());
         let code = self.listings[market].info.market.as_str();
-        let is_malformed = self.fault_rng.chance(self.faults.malformed_ppm);
-        let is_doubled = kind == StreamKind::Trade && self.fault_rng.chance(self.faults.duplicate_ppm);
-        let is_unknown = self.fault_rng.chance(self.faults.unknown_ppm);
-        let has_unknown_field = is_unknown && self.fault_rng.below(2) == 0;
-        let malformation = Rng::new(self.fault_rng.next_u64(), 0);
+        let (shares, rng) = (&self.shares, &mut self.fault_rng);
+        let is_malformed = shares.strikes(Share::Malformed, rng);
+        let is_doubled = kind == StreamKind::Trade && shares.strikes(Share::Duplicate, rng);
+        let is_unknown = shares.strikes(Share::Unknown, rng);
+        let has_unknown_field = is_unknown && rng.below(2) == 0;
+        // the same damage for everybody who gets it
+        let damage = Rng::new(rng.next_u64(), 0);
+        let mut oddities = Oddities::draw(shares, rng);
+        oddities.has_unknown_field = has_unknown_field;
         let mut rendered: [Option<Bytes>; 16] = Default::default();
-        for client in self.clients.values() {
+        for client in self.clients.values_mut() {
             let depths = client.wants[market].depths(kind);
             for (depth_index, depth) in DEPTHS.iter().enumerate().filter(|(index, _)| depths & 1 << index != 0) {
                 let format = client.format;
                 let slot = &mut rendered[format as usize * DEPTHS.len() + depth_index];
                 let frame = slot.get_or_insert_with(|| {
-                    let frame = realtime_frame(event, code, format, *depth);
-                    if has_unknown_field { with_unknown_field(&frame) } else { frame }
+                    oddities.apply(realtime_frame(event, code, format, *depth), &mut damage.clone())
                 });
+                // what is lost is lost for one: a second socket may have it
+                let is_lost = shares.strikes(Share::Lost, rng);
+                let is_held = shares.strikes(Share::Reorder, rng) && client.held.is_none();
+                let whole = (!is_lost).then(|| frame.clone());
+                let in_turn = if is_held {
+                    client.held = whole.map(|frame| (frame, self.ticked_ms));
+                    [None, None]
+                } else {
+                    [whole, client.held.take().map(|(frame, _)| frame)]
+                };
+                let client = &*client;
                 let mut send = |frame: Bytes| send(client, frame, &mut self.stats, self.queue_bytes_max);
-                send(frame.clone());
+                in_turn.into_iter().flatten().for_each(&mut send);
                 if is_doubled {
                     send(frame.clone());
                 }
                 if is_malformed {
-                    send(malformed_frame(frame, &mut malformation.clone()));
+                    send(frames::malformed(frame, &mut damage.clone()));
                 }
                 if is_unknown && !has_unknown_field {
-                    send(unknown_type_frame());
+                    send(frames::of_unknown_type());
                 }
             }
         }
     }
 
+    /// Sends what was held back in an earlier tick and had nothing after it.
+    fn release_held(&mut self, now_ms: i64) {
+        for client in self.clients.values_mut() {
+            if let Some((frame, _)) = client.held.take_if(|(_, held_ms)| *held_ms < now_ms) {
+                send(client, frame, &mut self.stats, self.queue_bytes_max);
+            }
+        }
+    }
+
     fn queue_snapshots(&mut self, client: &Client, kind: StreamKind, codes: &[(usize, usize)]) {
+        if self.schedule.has(Timed::Stall) {
+            return;
+        }
         let format = client.format;
         let elements_max = if format.is_list() { LIST_ELEMENTS_MAX } else { 1 };
         let mut frame = Vec::new();
@@ -384,8 +431,8 @@ impl Hub {
     }
 
     /// A machine that is too slow for the rate makes fewer events, says so once, and counts them.
-    fn skip_overdue(&mut self) {
-        let due_max = (self.rate * CATCH_UP_MS_MAX as f64 / 1_000.0).max(1.0);
+    fn skip_overdue(&mut self, factor: f64) {
+        let due_max = (self.rate * factor * CATCH_UP_MS_MAX as f64 / 1_000.0).max(1.0);
         let skipped = (self.due - due_max).floor();
         if skipped >= 1.0 {
             self.due -= skipped;
@@ -396,16 +443,112 @@ impl Hub {
         }
     }
 
-    fn disconnect_if_due(&mut self) {
-        if self.since_open_ms < self.next_disconnect_ms {
-            return;
+    fn begin_faults(&mut self) {
+        for fault in self.schedule.begin(self.since_open_ms, &mut self.fault_rng) {
+            tracing::info!(?fault, at_ms = self.since_open_ms, clients = self.clients.len(), "a fault begins");
+            match fault {
+                Timed::Disconnect => {
+                    while let Some((_, client)) = self.clients.pop_first() {
+                        client.dropped.cancel();
+                    }
+                }
+                // a task that has ended already has nothing to close
+                Timed::Close => {
+                    while let Some((_, client)) = self.clients.pop_first() {
+                        let _ = client.sender.send(Out::Close);
+                    }
+                }
+                Timed::Error => {
+                    let frame =
+                        json!({"error": {"message": "서버 내부 오류입니다.", "name": "INTERNAL_ERROR"}}).to_string();
+                    while let Some((_, client)) = self.clients.pop_first() {
+                        let _ = client.sender.send(Out::Fail(frame.clone().into()));
+                    }
+                }
+                Timed::Clock { by_ms } => {
+                    self.clock_ahead_ms = if self.clock_ahead_ms == 0 { by_ms } else { 0 };
+                }
+                Timed::Listing => {
+                    let below_first = self.listings.len().saturating_sub(1) as u64;
+                    self.delisted = match self.delisted {
+                        None if below_first > 0 => Some(1 + self.fault_rng.below(below_first) as usize),
+                        _ => None,
+                    };
+                }
+                Timed::Silence | Timed::Stall | Timed::Outage | Timed::Block | Timed::Surge => {}
+            }
         }
-        let every_ms = self.faults.disconnect_every_ms.unwrap_or(i64::MAX).max(1);
-        self.next_disconnect_ms = self.next_disconnect_ms.saturating_add(every_ms);
-        tracing::info!(clients = self.clients.len(), "fault: every socket is dropped");
-        for (_, client) in self.clients.drain() {
-            client.dropped.cancel();
+    }
+
+    /// The index of a market that is on the list now.
+    pub(super) fn index_of(&self, code: &str) -> Option<usize> {
+        self.exchange.index_of(code).filter(|index| Some(*index) != self.delisted)
+    }
+
+    pub(super) fn is_listed(&self, index: usize) -> bool {
+        Some(index) != self.delisted
+    }
+
+    /// The HTTP status that a fault has for every answer now.
+    pub(super) fn refused_status(&self) -> Option<u16> {
+        let refusals = [(Timed::Block, 418), (Timed::Outage, 503)];
+        refusals.into_iter().find(|(fault, _)| self.schedule.has(*fault)).map(|(_, status)| status)
+    }
+
+    /// Whether a fault answers this call with 429.
+    pub(super) fn limits_call(&mut self) -> bool {
+        self.shares.strikes(Share::Limit, &mut self.fault_rng)
+    }
+
+    /// The exchange's own clock.
+    pub(super) fn exchange_ms(&self, now_ms: i64) -> i64 {
+        now_ms + self.clock_ahead_ms
+    }
+}
+
+/// What is odd about one event's frames.
+#[derive(Debug, Default)]
+struct Oddities {
+    has_unknown_field: bool,
+    has_microseconds: bool,
+    is_respelled: bool,
+    is_text: bool,
+    is_truncated: bool,
+    is_garbled: bool,
+}
+
+impl Oddities {
+    fn draw(shares: &Shares, rng: &mut Rng) -> Oddities {
+        Oddities {
+            has_unknown_field: false,
+            has_microseconds: shares.strikes(Share::Microseconds, rng),
+            is_respelled: shares.strikes(Share::Spelling, rng),
+            is_text: shares.strikes(Share::Text, rng),
+            is_truncated: shares.strikes(Share::Truncated, rng),
+            is_garbled: shares.strikes(Share::Garbled, rng),
         }
+    }
+
+    fn apply(&self, mut frame: Bytes, rng: &mut Rng) -> Bytes {
+        if self.has_microseconds {
+            frame = frames::in_microseconds(&frame);
+        }
+        if self.is_respelled {
+            frame = frames::respelled(&frame, rng);
+        }
+        if self.is_text {
+            frame = frames::as_text(&frame);
+        }
+        if self.has_unknown_field {
+            frame = frames::with_unknown_field(&frame);
+        }
+        if self.is_truncated {
+            frame = frames::truncated(&frame, rng);
+        }
+        if self.is_garbled {
+            frame = frames::garbled(&frame, rng);
+        }
+        frame
     }
 }
 

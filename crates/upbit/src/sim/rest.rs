@@ -4,9 +4,9 @@
 //! recorded answers. One call to trades/ticks tells of one UTC day, as Upbit documents `days_ago`.
 
 use super::book::Side;
-use super::exchange::Exchange;
 use super::history::PastTrade;
 use super::hub::Hub;
+use super::limit::Verdict;
 use super::market::Ticker;
 use super::render::{Object, RATE_SCALE, TURNOVER_SCALE, change_rate, change_word, compact_date, compact_time};
 use super::spelling::Spelling;
@@ -29,25 +29,41 @@ const CAUTION_ONE_IN: usize = 4;
 pub(super) struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
-    /// The rate limit the call counts against.
-    pub group: Option<&'static str>,
+    /// The rate limit the call counts against, and how many calls are left in this second.
+    pub group: Option<(&'static str, u32)>,
 }
 
 /// Answers `GET path?query`.
 pub(super) fn answer(hub: &mut Hub, path: &str, query: &str, now_ms: i64) -> Answer {
+    match hub.refused_status() {
+        Some(418) => return Problem::Blocked.answer(None),
+        Some(_) => return Problem::Outage.answer(None),
+        None => {}
+    }
     let query = Query::parse(query);
-    let (group, rows) = match path {
-        "/v1/market/all" => ("market", market_all(hub, &query)),
-        "/v1/ticker" => ("ticker", ticker(hub, &query)),
-        "/v1/trades/ticks" => ("trade", ticks(&hub.exchange, &query, now_ms)),
-        _ => match path.strip_prefix("/v1/candles/minutes/") {
-            Some(unit) => ("candle", candles(&hub.exchange, unit, &query)),
-            None => return Problem::NotRouted.answer(None),
-        },
+    let unit = path.strip_prefix("/v1/candles/minutes/");
+    let group = match (path, unit) {
+        ("/v1/market/all", _) => "market",
+        ("/v1/ticker", _) => "ticker",
+        ("/v1/trades/ticks", _) => "trade",
+        (_, Some(_)) => "candle",
+        _ => return Problem::NotRouted.answer(None),
     };
+    let left = match hub.limit.call(group, now_ms) {
+        Verdict::Allowed { left } if !hub.limits_call() => left,
+        Verdict::Allowed { .. } | Verdict::TooMany => return Problem::TooMany.answer(Some((group, 0))),
+        Verdict::Blocked => return Problem::Blocked.answer(Some((group, 0))),
+    };
+    let rows = match (path, unit) {
+        ("/v1/market/all", _) => market_all(hub, &query),
+        ("/v1/ticker", _) => ticker(hub, &query),
+        (_, Some(unit)) => candles(hub, unit, &query),
+        _ => ticks(hub, &query, now_ms),
+    };
+    let group = Some((group, left));
     match rows {
-        Ok(body) => Answer { status: 200, body, group: Some(group) },
-        Err(problem) => problem.answer(Some(group)),
+        Ok(body) => Answer { status: 200, body, group },
+        Err(problem) => problem.answer(group),
     }
 }
 
@@ -58,10 +74,13 @@ enum Problem {
     UnknownCode,
     MissingParameter,
     WrongType,
+    TooMany,
+    Blocked,
+    Outage,
 }
 
 impl Problem {
-    fn answer(self, group: Option<&'static str>) -> Answer {
+    fn answer(self, group: Option<(&'static str, u32)>) -> Answer {
         let (status, body) = match self {
             Problem::NotRouted => {
                 (404, r#"{"error":{"name":"not_found","message":"no Route matched with those values"}}"#)
@@ -74,6 +93,10 @@ impl Problem {
             Problem::WrongType => {
                 (400, r#"{"error":{"name":400,"message":"Type mismatch error. Check the parameters type!"}}"#)
             }
+            // no recording of a 418 and a 503 exists; the 429 is plain text
+            Problem::TooMany => (429, "Too many API requests."),
+            Problem::Blocked => (418, "Too many API requests."),
+            Problem::Outage => (503, "<html><body>503 Service Temporarily Unavailable</body></html>"),
         };
         Answer { status, body: body.as_bytes().to_vec(), group }
     }
@@ -81,7 +104,8 @@ impl Problem {
 
 fn market_all(hub: &Hub, query: &Query) -> Result<Vec<u8>, Problem> {
     let has_details = ["is_details", "isDetails"].iter().any(|name| query.get(name) == Some("true"));
-    Ok(array(hub.listings.iter().enumerate(), |out, (index, listing)| {
+    let listed = hub.listings.iter().enumerate().filter(|(index, _)| hub.is_listed(*index));
+    Ok(array(listed, |out, (index, listing)| {
         let mut row = Object::begin(out, false);
         row.text("market", "", listing.info.market.as_str());
         row.text("korean_name", "", &listing.info.korean_name);
@@ -100,7 +124,7 @@ fn market_all(hub: &Hub, query: &Query) -> Result<Vec<u8>, Problem> {
 
 fn ticker(hub: &mut Hub, query: &Query) -> Result<Vec<u8>, Problem> {
     let codes = query.required("markets")?;
-    let indices = codes.split(',').map(|code| hub.exchange.index_of(code.trim()).ok_or(Problem::UnknownCode));
+    let indices = codes.split(',').map(|code| hub.index_of(code.trim()).ok_or(Problem::UnknownCode));
     let indices: Vec<usize> = indices.collect::<Result<_, _>>()?;
     let mut tickers = Vec::with_capacity(indices.len());
     for index in indices {
@@ -146,15 +170,16 @@ fn push_ticker(out: &mut Vec<u8>, ticker: &Ticker, code: &str) {
     row.end();
 }
 
-fn ticks(exchange: &Exchange, query: &Query, now_ms: i64) -> Result<Vec<u8>, Problem> {
+fn ticks(hub: &Hub, query: &Query, now_ms: i64) -> Result<Vec<u8>, Problem> {
+    let exchange = &hub.exchange;
     let code = query.required("market")?;
-    let index = exchange.index_of(code).ok_or(Problem::UnknownCode)?;
+    let index = hub.index_of(code).ok_or(Problem::UnknownCode)?;
     let count = query.count(TICKS_MAX)?;
     let days_ago = query.number("days_ago")?.or(query.number("daysAgo")?).unwrap_or(0);
     if !(0..=DAYS_AGO_MAX).contains(&days_ago) {
         return Err(Problem::WrongType);
     }
-    let day = now_ms.max(exchange.now_ms()).div_euclid(MS_PER_DAY) - days_ago;
+    let day = hub.exchange_ms(now_ms).max(exchange.now_ms()).div_euclid(MS_PER_DAY) - days_ago;
     let to_ms = match query.get("to") {
         Some(text) => parse_time_of_day(text).ok_or(Problem::WrongType)?,
         None => MS_PER_DAY,
@@ -182,13 +207,14 @@ fn push_tick(out: &mut Vec<u8>, trade: &PastTrade, code: &str, prev_close: i64) 
     row.end();
 }
 
-fn candles(exchange: &Exchange, unit: &str, query: &Query) -> Result<Vec<u8>, Problem> {
+fn candles(hub: &Hub, unit: &str, query: &Query) -> Result<Vec<u8>, Problem> {
+    let exchange = &hub.exchange;
     let unit: i64 = unit.parse().map_err(|_| Problem::WrongType)?;
     if !CANDLE_MINUTES.contains(&unit) {
         return Err(Problem::WrongType);
     }
     let code = query.required("market")?;
-    let index = exchange.index_of(code).ok_or(Problem::UnknownCode)?;
+    let index = hub.index_of(code).ok_or(Problem::UnknownCode)?;
     let count = query.count(CANDLES_MAX)?;
     let to_ms = match query.get("to").filter(|to| !to.is_empty()) {
         Some(text) => parse_instant(text).ok_or(Problem::WrongType)?,

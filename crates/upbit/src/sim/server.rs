@@ -233,8 +233,8 @@ fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Byte
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    if let Some(group) = answer.group {
-        let remaining = format!("group={group}; min=600; sec=9");
+    if let Some((group, left)) = answer.group {
+        let remaining = format!("group={group}; min=600; sec={left}");
         headers.extend(HeaderValue::from_str(&remaining).ok().map(|value| (REMAINING_REQ, value)));
     }
     response
@@ -257,6 +257,9 @@ fn upgrade(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Byt
     let Some(key) = key.filter(|_| is_handshake) else {
         return plain(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".");
     };
+    if shared.hub().refused_status() == Some(418) {
+        return plain(StatusCode::IM_A_TEAPOT, "Too many API requests.");
+    }
     let Some(inbox) = shared.hub().join() else {
         return plain(StatusCode::TOO_MANY_REQUESTS, "Too many API requests.");
     };

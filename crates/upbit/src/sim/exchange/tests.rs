@@ -11,12 +11,12 @@ fn events(seed: u64, count: i64, late_every: u64) -> Vec<Event> {
     let mut exchange = Exchange::open(listings(50, &[Quote::Krw]), seed, NOON_MS, 1_000);
     let mut made = 0;
     let next = |index| {
-        exchange.next(NOON_MS + index / 2, || {
+        exchange.next(NOON_MS + index / 2, None, || {
             made += 1;
             late_every > 0 && made % late_every == 0
         })
     };
-    (0..count).map(next).collect()
+    (0..count).filter_map(next).collect()
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn a_third_are_tickers_a_fifth_trades_half_books_and_large_markets_are_busier() 
 #[test]
 fn time_never_goes_back_though_the_clock_does() {
     let mut exchange = Exchange::open(listings(3, &[Quote::Krw]), 1, NOON_MS, 10);
-    exchange.next(NOON_MS + 5_000, || false);
+    exchange.next(NOON_MS + 5_000, None, || false);
     for _ in 0..100 {
-        let at_ms = match exchange.next(NOON_MS, || false) {
+        let at_ms = match exchange.next(NOON_MS, None, || false).expect("every market is listed") {
             Event::Trade(event) => event.trade.published_ms,
             Event::Ticker(ticker) => ticker.published_ms,
             Event::Orderbook(orderbook) => orderbook.published_ms,
@@ -59,7 +59,7 @@ fn history_is_in_order_of_id_bounded_and_its_bars_are_the_trades() {
     let mut exchange = Exchange::open(listings(2, &[Quote::Krw]), 3, NOON_MS, 500);
     let mut trades = Vec::new();
     for index in 0..40_000 {
-        if let Event::Trade(event) = exchange.next(NOON_MS + index * 9, || index % 11 == 0)
+        if let Some(Event::Trade(event)) = exchange.next(NOON_MS + index * 9, None, || index % 11 == 0)
             && event.trade.market == 0
         {
             trades.push(event.trade);

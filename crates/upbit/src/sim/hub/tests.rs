@@ -179,3 +179,91 @@ fn the_duration_ends_the_events_at_their_exact_number() {
     tick_for(&mut hub, 0, 9_000);
     assert_eq!((hub.stats().events(), hub.stats().is_over), (2_500, true));
 }
+
+/// Frames of 20 s, one market, with these faults; and the hub.
+fn heard(faults: &[&str]) -> (Vec<Value>, Hub) {
+    let mut hub = hub(faults);
+    let mut inbox = hub.join().expect("room");
+    subscribe(&mut hub, inbox.client, r#"{"type":"trade","codes":["KRW-BTC"]}"#);
+    tick_for(&mut hub, 0, 20_000);
+    hub.release_held(i64::MAX);
+    (values(&mut inbox), hub)
+}
+
+fn ids(values: &[Value]) -> Vec<u64> {
+    values.iter().filter_map(|value| value["sequential_id"].as_u64()).collect()
+}
+
+#[test]
+fn frames_are_lost_cut_held_back_and_written_oddly_while_the_trades_stay_the_same() {
+    let (all, _) = heard(&[]);
+    let all = ids(&all);
+    assert!(all.len() > 300);
+    for fault in ["lost=0.1", "truncated=0.1", "garbled=0.1", "stall=2:4"] {
+        let (values, hub) = heard(&[fault]);
+        let some = ids(&values);
+        assert!(
+            some.len() < all.len() && some.iter().all(|id| all.contains(id)),
+            "{fault}: {} of {}",
+            some.len(),
+            all.len()
+        );
+        let history: Vec<u64> =
+            hub.exchange.history(0).into_iter().flat_map(|h| h.trades(0, u64::MAX)).map(|t| t.sequential_id).collect();
+        assert!(all.iter().all(|id| history.contains(id)), "{fault}: REST has them all");
+    }
+    let (values, _) = heard(&["reorder=0.3"]);
+    let mut reordered = ids(&values);
+    assert_ne!(reordered, all);
+    reordered.sort_unstable();
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    assert_eq!(reordered, sorted, "held back, never lost");
+    let (values, _) = heard(&["microseconds=0.5", "spelling=0.5"]);
+    assert_eq!(ids(&values), all);
+    let (values, _) = heard(&["text=1"]);
+    assert!(values.iter().all(|value| value["trade_price"].is_string() && value["sequential_id"].is_string()));
+}
+
+#[test]
+fn sockets_are_closed_or_told_of_an_error() {
+    for (fault, is_error) in [("close=2", false), ("error=2", true)] {
+        let mut hub = hub(&[fault]);
+        let mut inbox = hub.join().expect("room");
+        subscribe(&mut hub, inbox.client, r#"{"type":"trade","codes":["KRW-BTC"]}"#);
+        tick_for(&mut hub, 0, 2_500);
+        let mut last = None;
+        while let Ok(out) = inbox.receiver.try_recv() {
+            last = Some(out);
+        }
+        match last {
+            Some(Out::Fail(frame)) => assert!(is_error && frame.starts_with(b"{\"error\":"), "{frame:?}"),
+            other => assert!(!is_error && matches!(other, Some(Out::Close)), "{other:?}"),
+        }
+        assert_eq!(hub.stats().clients, 0);
+    }
+}
+
+#[test]
+fn a_surge_has_twenty_times_the_rate_a_delisted_market_none_and_the_clock_jumps() {
+    let (_, surging) = heard(&["surge=5:5"]);
+    let (_, plain) = heard(&[]);
+    let factor = surging.stats().events() as f64 / plain.stats().events() as f64;
+    assert!((8.0..12.0).contains(&factor), "half of the time twenty times the rate: {factor}");
+
+    let mut hub = hub(&["listing=1"]);
+    let inbox = hub.join().expect("room");
+    subscribe(&mut hub, inbox.client, r#"{"type":"trade","codes":["KRW-BTC"]}"#);
+    tick_for(&mut hub, 0, 1_100);
+    let gone = hub.delisted.expect("a market has left");
+    let code = hub.listings[gone].info.market.to_string();
+    assert_eq!((hub.index_of(&code), hub.is_listed(gone), hub.index_of("KRW-BTC")), (None, false, Some(0)));
+    tick_for(&mut hub, 1_200, 2_100);
+    assert_eq!(hub.index_of(&code), Some(gone));
+
+    let (values, hub) = heard(&["clock=5:4"]);
+    let published = |value: &Value| value["timestamp"].as_i64().unwrap_or(0);
+    let steps: Vec<i64> = values.windows(2).map(|pair| published(&pair[1]) - published(&pair[0])).collect();
+    assert!(steps.iter().all(|step| *step >= 0) && steps.iter().any(|step| *step > 4_500), "{steps:?}");
+    assert_eq!(hub.clock_ahead_ms, 5_000, "ahead at 4, back at 8, ahead at 12, back at 16, ahead at 20");
+}

@@ -45,7 +45,7 @@ fn render(event: &Event, simple: bool, depth: usize) -> String {
 
 fn some_events() -> Vec<Event> {
     let mut exchange = Exchange::open(listings(30, &[Quote::Krw, Quote::Btc]), 1, NOON_MS, 10);
-    (0..3_000).map(|index| exchange.next(NOON_MS + index, || false)).collect()
+    (0..3_000).filter_map(|index| exchange.next(NOON_MS + index, None, || false)).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sim::SimConfig;
+use crate::sim::limit::RateLimit;
 use crate::sim::request::{Request, parse};
 use serde_json::Value;
 
@@ -23,6 +24,8 @@ fn hub() -> Hub {
 }
 
 fn get(hub: &mut Hub, path: &str, query: &str) -> (u16, Value) {
+    // a second of its own for every call: the limit has its own test
+    hub.limit = RateLimit::default();
     let answer = answer(hub, path, query, NOON_MS + 150_000);
     (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
 }
@@ -103,5 +106,32 @@ fn mistakes_get_the_recorded_bodies() {
     ] {
         let (got, body) = get(&mut hub, path, query);
         assert_eq!((got, &body["error"]["name"]), (status, &name), "{path}?{query}: {body}");
+    }
+}
+
+#[test]
+fn the_limit_is_told_kept_and_a_fault_can_refuse_more() {
+    let mut hub = hub();
+    let mut ask = |at_ms| {
+        let answer = answer(&mut hub, "/v1/trades/ticks", "market=KRW-BTC", NOON_MS + 150_000 + at_ms);
+        (answer.status, answer.group)
+    };
+    assert_eq!((ask(0), ask(1)), ((200, Some(("trade", 9))), (200, Some(("trade", 8)))));
+    let rest: Vec<u16> = (2..12).map(|at_ms| ask(at_ms).0).collect();
+    assert_eq!(rest, [200, 200, 200, 200, 200, 200, 200, 200, 429, 429]);
+    assert_eq!(ask(1_000), (200, Some(("trade", 9))));
+
+    for (fault, status) in [("block=5:1", 418), ("outage=5:1", 503), ("limit=1", 429)] {
+        let faults = vec![fault.parse().expect("a fault")];
+        let mut hub = Hub::new(&SimConfig { markets: 2, faults, ..SimConfig::default() }, NOON_MS).expect("a hub");
+        let inbox = hub.join().expect("room for one");
+        let Ok(Request::Subscribe(all)) = parse(br#"[{"ticket":"t"},{"type":"trade","codes":["KRW-BTC"]}]"#) else {
+            panic!("not a subscription")
+        };
+        hub.subscribe(inbox.client, all, NOON_MS);
+        for second in 1..=2 {
+            hub.tick(NOON_MS + second * 1_000).expect("no truth file to fail");
+        }
+        assert_eq!(answer(&mut hub, "/v1/market/all", "", NOON_MS + 2_000).status, status, "{fault}");
     }
 }

@@ -1,0 +1,230 @@
+//! Which gaps there are, and what opens, ends and settles them. Pure: every method gives the gaps that changed, for the log.
+//!
+//! State: per market and channel the open gap, if there is one, and the trade gaps that wait for repair. It is a function of the topic:
+//! [`Ledger::load`] makes it again from the records. So a gap is opened once (never while one is open), and a process that dies between
+//! the record and its effect opens the same gap again: its start is a function of the log too.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use hoga_model::{Market, StreamKind};
+
+use super::{Cause, Gap, State};
+
+/// How a connection, or the room for what it brings, was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    pub cause: Cause,
+    /// Everything published before was received.
+    pub from_ms: i64,
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    lines: HashMap<Market, [Line; StreamKind::ALL.len()]>,
+    /// What the connection asked for, and those of it that have not answered on it yet.
+    listening: Vec<Market>,
+    unheard: HashSet<Market>,
+}
+
+/// One market's one channel.
+#[derive(Debug, Default)]
+struct Line {
+    open: Option<Gap>,
+    /// Over, to be repaired; by their start.
+    pending: BTreeMap<i64, Gap>,
+    /// The start of the newest gap, so that no two have the same key.
+    newest_from_ms: Option<i64>,
+    /// When collection began.
+    begun_ms: Option<i64>,
+}
+
+impl Ledger {
+    /// The ledger that wrote these records, in their order.
+    pub fn load(records: impl IntoIterator<Item = Gap>) -> Ledger {
+        let mut ledger = Ledger::default();
+        for gap in records {
+            let line = ledger.line(&gap.market.clone(), gap.channel);
+            line.newest_from_ms = line.newest_from_ms.max(Some(gap.from_ms));
+            if line.open.as_ref().is_some_and(|open| open.from_ms == gap.from_ms) {
+                line.open = None;
+            }
+            line.pending.remove(&gap.from_ms);
+            if gap.cause == Cause::Begin {
+                line.begun_ms = Some(gap.from_ms);
+            }
+            match gap.state {
+                State::Open => line.open = Some(gap),
+                State::Pending => {
+                    line.pending.insert(gap.from_ms, gap);
+                }
+                State::Begin | State::Repaired | State::Lost => {}
+            }
+        }
+        ledger
+    }
+
+    /// Nobody listened since `from_ms`: every channel of which collection ever began is open from then, unless it was already.
+    pub fn restart(&mut self, from_ms: i64) -> Vec<Gap> {
+        let markets: Vec<Market> = self.lines.keys().cloned().collect();
+        self.open_all(&markets, Lost { cause: Cause::Restart, from_ms })
+    }
+
+    /// These markets are asked for from now on.
+    pub fn listen(&mut self, markets: &[Market]) {
+        self.listening = markets.to_vec();
+        self.unheard = markets.iter().cloned().collect();
+    }
+
+    /// True as long as [`heard`](Ledger::heard) has something to do with some market.
+    pub fn is_waiting(&self) -> bool {
+        !self.unheard.is_empty()
+    }
+
+    /// The market's first event on this connection came: its open gaps are over, or its collection begins.
+    pub fn heard(&mut self, market: &Market, at_ms: i64) -> Vec<Gap> {
+        if !self.unheard.remove(market) {
+            return Vec::new();
+        }
+        let mut changed = Vec::new();
+        for channel in StreamKind::ALL {
+            let line = self.line(market, channel);
+            if let Some(mut gap) = line.open.take() {
+                gap.to_ms = Some(at_ms.max(gap.from_ms));
+                gap.state = if channel == StreamKind::Trade { State::Pending } else { State::Lost };
+                if gap.state == State::Pending {
+                    line.pending.insert(gap.from_ms, gap.clone());
+                }
+                changed.push(gap);
+            } else if line.newest_from_ms.is_none() {
+                line.newest_from_ms = Some(at_ms);
+                line.begun_ms = Some(at_ms);
+                let mut gap = Gap {
+                    market: market.clone(),
+                    channel,
+                    from_ms: at_ms,
+                    to_ms: Some(at_ms),
+                    cause: Cause::Begin,
+                    state: State::Begin,
+                    trades_repaired: 0,
+                };
+                // of the seconds around it some trades were published before, and some come late
+                if channel == StreamKind::Trade {
+                    gap.state = State::Pending;
+                    line.pending.insert(at_ms, gap.clone());
+                }
+                changed.push(gap);
+            }
+        }
+        changed
+    }
+
+    /// Whatever the connection asked for does not come any more.
+    pub fn lost(&mut self, lost: Lost) -> Vec<Gap> {
+        self.unheard = self.listening.iter().cloned().collect();
+        let known: Vec<Market> =
+            self.listening.iter().filter(|market| self.lines.contains_key(*market)).cloned().collect();
+        self.open_all(&known, lost)
+    }
+
+    /// These were asked for at `asked_ms` and have not answered.
+    pub fn unanswered(&mut self, markets: &[Market], asked_ms: i64) -> Vec<Gap> {
+        self.open_all(markets, Lost { cause: Cause::Unanswered, from_ms: asked_ms })
+    }
+
+    /// Trades between these times were never received, though the connection stood; they are in the log now.
+    pub fn missed(&mut self, market: &Market, from_ms: i64, to_ms: i64, trades_repaired: u64) -> Gap {
+        let line = self.line(market, StreamKind::Trade);
+        let from_ms = line.free_key(from_ms);
+        let (cause, state) = (Cause::Missed, State::Repaired);
+        let to_ms = Some(to_ms.max(from_ms));
+        Gap { market: market.clone(), channel: StreamKind::Trade, from_ms, to_ms, cause, state, trades_repaired }
+    }
+
+    /// The trade gaps that wait for repair, by market, each market's in order of time.
+    pub fn pending(&self) -> impl Iterator<Item = (&Market, impl Iterator<Item = &Gap>)> {
+        let waiting = self.lines.iter().filter(|(_, lines)| !pending_trades(lines).is_empty());
+        waiting.map(|(market, lines)| (market, pending_trades(lines).values()))
+    }
+
+    /// Repair of a pending gap is done; None if it is not pending any more.
+    pub fn settle(&mut self, market: &Market, from_ms: i64, state: State, trades_repaired: u64) -> Option<Gap> {
+        let mut gap = self.line(market, StreamKind::Trade).pending.remove(&from_ms)?;
+        gap.state = state;
+        gap.trades_repaired = trades_repaired;
+        Some(gap)
+    }
+
+    /// (open, pending) gaps of all channels.
+    pub fn counts(&self) -> (usize, usize) {
+        let lines = || self.lines.values().flatten();
+        (lines().filter(|line| line.open.is_some()).count(), lines().map(|line| line.pending.len()).sum())
+    }
+
+    pub fn listening(&self) -> &[Market] {
+        &self.listening
+    }
+
+    /// Whether collection of the market ever began, or was tried.
+    pub fn knows(&self, market: &Market) -> bool {
+        self.lines.contains_key(market)
+    }
+
+    /// Since when its trades are promised, but for the gaps.
+    pub fn begun_ms(&self, market: &Market) -> Option<i64> {
+        self.lines.get(market)?[StreamKind::Trade as usize].begun_ms
+    }
+
+    /// Whether its trades are received now, as far as is known.
+    pub fn is_received(&self, market: &Market) -> bool {
+        let line = self.lines.get(market).map(|lines| &lines[StreamKind::Trade as usize]);
+        line.is_some_and(|line| line.open.is_none()) && !self.unheard.contains(market)
+    }
+
+    fn open_all(&mut self, markets: &[Market], lost: Lost) -> Vec<Gap> {
+        let mut opened = Vec::new();
+        for market in markets {
+            for channel in StreamKind::ALL {
+                let line = self.line(market, channel);
+                if line.open.is_some() {
+                    continue;
+                }
+                let gap = Gap {
+                    market: market.clone(),
+                    channel,
+                    from_ms: line.free_key(lost.from_ms),
+                    to_ms: None,
+                    cause: lost.cause,
+                    state: State::Open,
+                    trades_repaired: 0,
+                };
+                line.open = Some(gap.clone());
+                opened.push(gap);
+            }
+        }
+        opened
+    }
+
+    fn line(&mut self, market: &Market, channel: StreamKind) -> &mut Line {
+        if !self.lines.contains_key(market) {
+            self.lines.insert(market.clone(), Default::default());
+        }
+        match self.lines.get_mut(market) {
+            Some(lines) => &mut lines[channel as usize],
+            None => unreachable!("it was put there"),
+        }
+    }
+}
+
+fn pending_trades(lines: &[Line; StreamKind::ALL.len()]) -> &BTreeMap<i64, Gap> {
+    &lines[StreamKind::Trade as usize].pending
+}
+
+impl Line {
+    /// The start of a new gap: no other has it, though a clock may have gone back.
+    fn free_key(&mut self, from_ms: i64) -> i64 {
+        let is_taken = self.newest_from_ms == Some(from_ms) || self.pending.contains_key(&from_ms);
+        let from_ms = if is_taken { from_ms + 1 } else { from_ms };
+        self.newest_from_ms = self.newest_from_ms.max(Some(from_ms));
+        from_ms
+    }
+}

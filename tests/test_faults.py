@@ -1,0 +1,184 @@
+"""Whatever the exchange does, every trade it made is in the lake exactly once, and every hole is in the ledger.
+
+The simulated exchange misbehaves by seed; its truth file says which trades there were. A failing case says how to run it again:
+`HOGA_FAULT_SEEDS=7 pytest tests/test_faults.py -k NAME`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fake_exchange import FakeExchange, past_trade, trade
+from harness import Stage, Up, slack, wait_for
+from truth import differences, from_disk, from_log, from_sql, read_truth
+
+SEEDS = [int(seed) for seed in os.environ.get("HOGA_FAULT_SEEDS", "1,2").split(",")]
+MARKETS, RATE, SECONDS = 12, 300, 25
+# Repair goes on this long after the last trade was made, on a quiet machine: a 418 alone stops it for 30 s.
+REPAIR_S = 120
+
+# Each line is one exchange. `any` is one of disconnect, close, error, clock, silence, stall, outage, block.
+CASES = {
+    "sockets": "disconnect=7,close=11,error=17,duplicate=0.1,unknown=0.05",
+    "dead streams": "stall=9:6,late=0.05",
+    "lost frames": "lost=0.05,truncated=0.02,garbled=0.02,malformed=0.02",
+    "odd frames": "microseconds=0.1,spelling=0.3,text=0.1,reorder=0.2,duplicate=0.1,late=0.1",
+    "rest": "disconnect=6,outage=4:5,limit=0.3",
+    "clocks": "clock=4:5,disconnect=9,late=0.05",
+    "surge": "surge=3:6,disconnect=8",
+    "everything": "any=4,lost=0.02,late=0.05,reorder=0.05,limit=0.05",
+}
+
+CONNECTION_LOST = {"Disconnect", "Close", "Error"}
+FAULT = re.compile(r"^(\S+Z)\s+INFO .*a fault begins fault=(\w+).* at_ms=(\d+) clients=(\d+)", re.M)
+
+
+def faults_seen(sim) -> list[tuple[datetime, str, int]]:
+    """When each fault began, and how many clients there were, as the exchange tells."""
+    return [(datetime.fromisoformat(at), name, int(clients)) for at, name, _, clients in FAULT.findall(sim.stderr)]
+
+
+def gaps(up: Up) -> list[dict]:
+    names = ["market", "channel", "gap_from", "gap_to", "cause", "state", "trades_repaired"]
+    return [dict(zip(names, row)) for row in up.query(f"SELECT {', '.join(names)} FROM upbit.gap")]
+
+
+def unsettled(up: Up) -> list[dict]:
+    """What is still to be repaired, or open."""
+    return [gap for gap in gaps(up) if gap["state"] in ("open", "pending")]
+
+
+def start(stage: Stage, faults: str, seed: int, seconds: int = SECONDS, rate: int = RATE):
+    truth_path = stage.work_dir / "truth.jsonl"
+    sim = stage.sim(
+        "--markets", str(MARKETS), "--rate", str(rate), "--seed", str(seed), "--duration", f"{seconds}s", "--grace", "600s",
+        "--fault", faults, truth=truth_path,
+    )  # fmt: skip
+    # faults begin with the first subscription: until then it answers
+    return sim.wait_ready(), truth_path
+
+
+def hoga(stage: Stage, sim, name: str = "up") -> Up:
+    env = sim.env | {"HOGA_VERIFY_INTERVAL": "2s", "HOGA_CHECKPOINT_INTERVAL": "5s"}
+    return stage.up("--source", "upbit", "--markets", "KRW", env=env, name=name).wait_ready()
+
+
+def wait_for_the_truth(up: Up, sim, truth_path: Path):
+    """Waits until the exchange has closed and the lake is what it says; gives the truth."""
+    wait_for(lambda: "duration is over" in sim.stderr, "the exchange's duration", SECONDS + 60)
+    truth = read_truth(truth_path)
+    assert len(truth) > 200, "the simulator made hardly any trades"
+    try:
+        wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] >= len(truth), f"{len(truth)} trades", REPAIR_S, every_s=0.5)
+    except AssertionError:
+        raise AssertionError(f"{differences(from_sql(up), truth)}\nunsettled: {unsettled(up)[:5]}") from None
+    wait_for(lambda: not unsettled(up), "every gap to be settled", REPAIR_S, every_s=0.5)
+    return truth
+
+
+def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:
+    found = gaps(up)
+    begun = {(gap["market"], gap["channel"]) for gap in found if gap["cause"] == "begin"}
+    assert {channel for _, channel in begun} == {"ticker", "trade", "orderbook"}
+    for gap in found:
+        assert gap["gap_to"] is not None and gap["gap_from"] <= gap["gap_to"], gap
+        expected = "repaired" if gap["channel"] == "trade" else "begin" if gap["cause"] == "begin" else "lost"
+        assert gap["state"] == expected, gap
+    began = min(gap["gap_from"] for gap in found)
+    slop = timedelta(seconds=2 * slack())
+    for at, fault, clients in faults_seen(sim):
+        if fault not in CONNECTION_LOST or clients == 0 or at < began:
+            continue
+        for market, channel in begun:
+            covering = [g for g in found if (g["market"], g["channel"]) == (market, channel) and g["gap_from"] <= at + slop and g["gap_to"] >= at - slop and g["cause"] != "begin"]
+            assert covering, f"{fault} at {at}: no gap of {channel} of {market} in the ledger"
+    repaired = sum(gap["trades_repaired"] for gap in found)
+    [(marked,)] = up.query("SELECT count(*) FROM upbit.trade WHERE stream_type = 'REST'")
+    assert repaired == marked if exact_counts else repaired <= marked, f"{repaired} repaired by the ledger, {marked} marked in the table"
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed {seed}")
+@pytest.mark.parametrize("name", CASES)
+def test_every_trade_once_and_every_hole_in_the_ledger(stage: Stage, name: str, seed: int):
+    print(f"again: HOGA_FAULT_SEEDS={seed} pytest tests/test_faults.py -k '{name}'")
+    sim, truth_path = start(stage, CASES[name], seed)
+    up = hoga(stage, sim)
+    truth = wait_for_the_truth(up, sim, truth_path)
+    assert not differences(from_sql(up), truth)
+    assert_ledger(up, sim)
+    time.sleep(3)  # nothing is repaired twice
+    assert not differences(from_sql(up), truth)
+    assert up.stop()[0] == 0
+    assert not differences(from_disk(up.warehouse), truth)
+    assert not differences(from_log(up.log_dir), truth)
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed {seed}")
+def test_killed_again_and_again(stage: Stage, seed: int):
+    """kill -9 between and inside gaps and repairs; the process that follows finds the hole and repairs it."""
+    print(f"again: HOGA_FAULT_SEEDS={seed} pytest tests/test_faults.py -k killed")
+    chance = random.Random(seed)
+    sim, truth_path = start(stage, "disconnect=3,stall=2:7,lost=0.02,late=0.05", seed, seconds=30)
+    for run in range(4):
+        up = hoga(stage, sim, f"up-{run}")
+        time.sleep(chance.uniform(0.5, 5))
+        up.kill()
+        time.sleep(chance.uniform(0, 2))
+    up = hoga(stage, sim, "up-last")
+    truth = wait_for_the_truth(up, sim, truth_path)
+    assert not differences(from_sql(up), truth)
+    assert_ledger(up, sim, exact_counts=False)
+    assert any(gap["cause"] == "restart" for gap in gaps(up))
+    assert up.stop()[0] == 0
+    assert not differences(from_disk(up.warehouse), truth)
+
+
+def test_the_ledger_and_its_marks_by_an_exchange_that_shares_no_code(stage: Stage):
+    """Two trades are made while nobody is connected, and later one is never sent though the connection stands; REST knows them."""
+    ids: list[int] = []
+
+    def script(connection, number):
+        if number == 0:
+            now = int(time.time() * 1000)
+            ids.extend(ms * 10_000 + n for ms, n in ((now, 0), (now + 100, 0), (now + 100, 1), (now + 15_000, 0)))
+            fake.ticks["KRW-BTC"] = [past_trade("KRW-BTC", each) for each in ids]
+            connection.send(trade("KRW-BTC", ids[0]).encode())
+            return  # closes
+        connection.send(trade("KRW-BTC", ids[0], stream_type="SNAPSHOT").encode())
+        try:
+            connection.recv(timeout=120)
+        except TimeoutError:
+            pass
+
+    fake = FakeExchange(script, ticks={})
+    try:
+        up = stage.up("--source", "upbit", "--markets", "KRW-BTC", env=fake.env | {"HOGA_VERIFY_INTERVAL": "2s"}).wait_ready()
+        rows = lambda: up.query("SELECT sequential_id, stream_type, trade_price, change, change_price FROM upbit.trade ORDER BY 1")
+        wait_for(lambda: len(rows()) == 4, "four trades", 60)
+        assert [(each, kind) for each, kind, *_ in rows()] == list(zip(ids, ["REALTIME", "REST", "REST", "REST"]))
+        assert len({(str(price), change, str(by)) for *_, price, change, by in rows()}) == 1, "REST and WebSocket tell the same"
+        wait_for(lambda: not unsettled(up), "every gap to be settled", 20)
+        found = [gap for gap in gaps(up) if gap["cause"] != "begin"]
+        trade_gaps = {gap["cause"]: (gap["state"], gap["trades_repaired"]) for gap in found if gap["channel"] == "trade"}
+        assert trade_gaps == {"disconnect": ("repaired", 2), "missed": ("repaired", 1)}
+        assert {gap["state"] for gap in found if gap["channel"] != "trade"} == {"lost"}, "tickers and books cannot be repaired"
+        health = up.status()["gaps"]
+        assert (health["open"], health["pending"], health["trades_repaired_total"]) == (0, 0, 3)
+        assert up.stop()[0] == 0
+    finally:
+        fake.close()
+
+
+def test_the_faults_are_explained_and_a_wrong_one_is_refused(stage: Stage):
+    shown = stage.run("sim", "--help")
+    assert shown.returncode == 0
+    for fault in ("disconnect=EVERY", "stall=SECONDS[:EVERY]", "lost=RATIO", "any=EVERY"):
+        assert fault in shown.stdout
+    refused = stage.run("sim", "--fault", "disconnect=5,fire=1")
+    assert refused.returncode == 2 and "fire=1" in refused.stderr and "stall=SECONDS[:EVERY]" in refused.stderr
