@@ -4,20 +4,16 @@ Kafka connector, ClickHouse's Kafka tables."""
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
-import requests
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import NewPartitions
 from harness import Stage, wait_for
-from kafka_clients import CODECS, PEER, TOPIC_TOOL, admin, broker, consume, create_topic, franz, java, produce, values_of
-from parity.flink import FlinkError, Session
-from parity.peers import FLINK_PORTS, free_ports
-
-SCRIPTS = PEER.parent
+from kafka_clients import CODECS, TOPIC_TOOL, admin, broker, consume, create_topic, franz, java, produce, values_of
+from parity.flink import FlinkError
+from programs import ClickHouse, Flink
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> int:
@@ -55,27 +51,11 @@ def test_franz_go_administers(stage: Stage):
     }  # fmt: skip
 
 
-class Flink:
-    def __init__(self, folder: Path):
-        self.folder, self.port = folder, free_ports(FLINK_PORTS)
-        folder.mkdir()
-        # its daemons keep what they inherit: no pipe of ours may be among it
-        with (folder / "start").open("w") as out:
-            code = subprocess.run([SCRIPTS / "flink", "start", folder, "--port", str(self.port)], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
-        assert code == 0, (folder / "start").read_text()[-3000:]
-
-    def session(self) -> Session:
-        return Session(f"http://127.0.0.1:{self.port + 2}", f"http://127.0.0.1:{self.port}", {"execution.checkpointing.interval": "500ms"})
-
-    def cancel(self, job_id: str) -> None:
-        requests.patch(f"http://127.0.0.1:{self.port}/jobs/{job_id}?mode=cancel", timeout=30)
-
-
 @pytest.fixture(scope="module")
 def flink(tmp_path_factory):
     flink = Flink(tmp_path_factory.mktemp("peers") / "flink")
     yield flink
-    subprocess.run([SCRIPTS / "flink", "stop", flink.folder], check=False)
+    flink.stop()
 
 
 def flink_table(name: str, topic: str, bootstrap: str, options: str) -> str:
@@ -124,24 +104,6 @@ def test_a_flink_job_reads_and_writes_topics(stage: Stage, flink: Flink):
         with pytest.raises(FlinkError, match="(?i)transactional"):
             session.wait_for_job(session.execute("INSERT INTO once VALUES (1, 'a')").job_id, 60)
     assert len(consume(up.kafka, "loud", 10_000)) == 10_000, "nothing of it was written"
-
-
-class ClickHouse:
-    def __init__(self, folder: Path):
-        self.folder, port = folder, free_ports(1)
-        with folder.with_suffix(".start").open("w") as out:
-            started = [SCRIPTS / "clickhouse", "start", folder, "--port", str(port)]
-            code = subprocess.run(started, stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
-        assert code == 0, folder.with_suffix(".start").read_text()[-3000:]
-        self.url = f"http://127.0.0.1:{port}/"
-
-    def ask(self, statement: str) -> list[list]:
-        answer = requests.post(self.url, data=statement.encode(), params={"default_format": "JSONCompactEachRow"}, timeout=60)
-        assert answer.ok, answer.text
-        return [json.loads(line) for line in answer.text.splitlines()]
-
-    def stop(self) -> None:
-        subprocess.run([SCRIPTS / "clickhouse", "stop", self.folder], check=False)
 
 
 KAFKA_ENGINE = """ENGINE = Kafka SETTINGS kafka_broker_list = '{bootstrap}', kafka_topic_list = '{topic}', kafka_group_name = 'ch',

@@ -1,0 +1,102 @@
+"""The tables of a running pipeline, committed often, read by everybody who reads Paimon: pypaimon, Flink and the ClickHouse engine see what hoga sees."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from harness import Stage, wait_for
+from programs import ClickHouse, Flink
+
+COMMITS = 20  # more than twice as many as it takes to merge manifests
+APPEND_TABLES = {"trade": "trade_volume", "ticker": "trade_price", "orderbook": "total_ask_size"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A stopped pipeline's warehouse, and what hoga says is in it: rows and a sum by table, the number of bars."""
+    stage = Stage(tmp_path_factory.mktemp("written"))
+    try:
+        up = stage.up("--source", "sim", "--sim-markets", "20", "--sim-rate", "400", "--checkpoint-interval", "1s").wait_ready()
+        table = up.warehouse / "upbit.db" / "trade"
+        wait_for(lambda: (table / "snapshot" / f"snapshot-{COMMITS}").exists(), f"{COMMITS} commits", 120, every_s=0.5)
+        assert up.stop()[0] == 0
+        sums = {name: ask(stage, up, f"SELECT count(*) AS n, CAST(sum({column}) AS VARCHAR) AS total FROM upbit.{name}") for name, column in APPEND_TABLES.items()}
+        [bars] = ask(stage, up, "SELECT count(*) FROM upbit.candle_1m")
+        assert not stage.panics()
+        yield up.warehouse, {name: (int(count), Decimal(total)) for name, (count, total) in sums.items()}, int(bars)
+    finally:
+        stage.close()
+
+
+def ask(stage: Stage, up, sql: str) -> list:
+    answer = stage.run("sql", "--data", str(up.data_dir), "--format", "json", "-c", sql)
+    assert answer.returncode == 0, answer.stderr
+    [row] = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")] or json.loads(answer.stdout)
+    return list(row.values())
+
+
+def manifests(warehouse: Path, table: str) -> int:
+    """How many manifests the latest snapshot's lists name, as pypaimon reads them."""
+    import fastavro
+
+    folder = warehouse / "upbit.db" / table
+    latest = max((folder / "snapshot").glob("snapshot-*"), key=lambda path: int(path.name.split("-")[1]))
+    snapshot = json.loads(latest.read_text())
+    lists = [folder / "manifest" / snapshot[name] for name in ("baseManifestList", "deltaManifestList")]
+    return sum(len(list(fastavro.reader(path.open("rb")))) for path in lists)
+
+
+def test_manifests_are_merged(written):
+    warehouse, _, _ = written
+    assert all(manifests(warehouse, name) <= COMMITS // 2 + 8 for name in APPEND_TABLES)
+
+
+def test_pypaimon(written):
+    from pypaimon import CatalogFactory
+
+    warehouse, sums, bars = written
+    catalog = CatalogFactory.create({"warehouse": str(warehouse)})
+
+    def read(name: str, column: str):
+        builder = catalog.get_table(f"upbit.{name}").new_read_builder().with_projection([column])
+        return builder.new_read().to_arrow(builder.new_scan().plan().splits())[column].to_pylist()
+
+    for name, column in APPEND_TABLES.items():
+        values = read(name, column)
+        assert (len(values), sum(value for value in values if value is not None)) == sums[name], name
+    assert len(read("candle_1m", "market")) == bars
+
+
+@pytest.mark.timeout(600)
+def test_flink(written, tmp_path: Path):
+    warehouse, sums, bars = written
+    flink = Flink(tmp_path / "flink")
+    try:
+        with flink.session() as session:
+            session.execute("SET 'execution.runtime-mode' = 'batch'")
+            session.execute(f"CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = 'file://{warehouse}')")
+            for name, column in APPEND_TABLES.items():
+                [(_, count, total)] = session.execute(f"SELECT COUNT(*), SUM(`{column}`) FROM lake.upbit.`{name}`").rows
+                assert (int(count), Decimal(total)) == sums[name], name
+            [(_, count)] = session.execute("SELECT COUNT(*) FROM lake.upbit.candle_1m").rows
+            assert int(count) == bars
+    finally:
+        flink.stop()
+
+
+@pytest.mark.timeout(600)
+def test_clickhouse(written, tmp_path: Path):
+    """Append tables without nested columns: it has no ROW, and does not merge primary keys."""
+    warehouse, sums, _ = written
+    house = ClickHouse(tmp_path / "clickhouse")
+    shutil.copytree(warehouse, tmp_path / "clickhouse" / "lake")
+    try:
+        for name in ("trade", "ticker"):
+            [[count, total]] = house.ask(f"SELECT count(), toString(sum({APPEND_TABLES[name]})) FROM paimonLocal('lake/upbit.db/{name}')")
+            assert (int(count), Decimal(total)) == sums[name], name
+    finally:
+        house.stop()
