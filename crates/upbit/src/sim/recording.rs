@@ -32,7 +32,7 @@ pub fn record<E: From<SimError>>(
     let mut value = Vec::new();
     for index in 0..count {
         let at_ms = from_ms + (index as f64 * 1_000.0 / config.rate) as i64;
-        let event = exchange.next(at_ms, || false);
+        let Some(event) = exchange.next(at_ms, None, || false) else { continue };
         match &event {
             Event::Trade(_) => stats.trades += 1,
             Event::Ticker(_) => stats.tickers += 1,
