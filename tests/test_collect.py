@@ -187,6 +187,7 @@ def test_leaders_killed_over_and_over(stage: Stage, cluster: KafkaCluster):
     truth_path = stage.work_dir / "truth.jsonl"
     sim = stage.sim("--markets", "20", "--rate", "400", "--seed", "6", "--duration", "45m", truth=truth_path).wait_ready()
     collectors = [Collector(stage, f"collector-{number}", cluster.bootstrap, env=sim.env) for number in range(2)]
+    wait_for(lambda: all(collector.received() > 100 for collector in collectors), "both to hear the exchange")
     killed_at = None
     for number in range(2, 5):
         leading = leader_of(collectors)

@@ -41,6 +41,9 @@ struct State {
     last_token: Token,
 }
 
+/// An answer for each partition, by topic.
+pub(crate) type TopicErrors = Vec<(String, Vec<(i32, ErrorCode)>)>;
+
 /// A group in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -256,7 +259,7 @@ impl Coordinator {
         group: &str,
         topics: Vec<(String, Vec<i32>)>,
         exists: &dyn Fn(&str, i32) -> bool,
-    ) -> Result<Vec<(String, Vec<(i32, ErrorCode)>)>, ErrorCode> {
+    ) -> Result<TopicErrors, ErrorCode> {
         let has_offsets = self.offsets().of_group(group).next().is_some();
         let read = match self.state().groups.get(group) {
             Some(found) if !found.is_empty() => Some(found.subscribed_topics().ok_or(ErrorCode::NonEmptyGroup)?),

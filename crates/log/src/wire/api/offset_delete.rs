@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Call, ErrorCode, Malformed, Reader, Response};
 use crate::wire::broker::Broker;
 use crate::wire::connection::Client;
+use crate::wire::coordinator::TopicErrors;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -16,7 +17,7 @@ pub(crate) struct Request {
 pub(crate) struct Deleted {
     /// Of the group; then no partition is answered for.
     error: ErrorCode,
-    topics: Vec<(String, Vec<(i32, ErrorCode)>)>,
+    topics: TopicErrors,
 }
 
 impl Call for Request {
