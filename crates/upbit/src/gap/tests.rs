@@ -32,7 +32,7 @@ fn lost(from_ms: i64) -> Lost {
 fn a_gap_from_its_opening_to_its_end() {
     let btc = market("KRW-BTC");
     let mut ledger = Ledger::default();
-    ledger.listen(&[btc.clone()]);
+    ledger.listen(std::slice::from_ref(&btc));
     assert_eq!(
         lines(&ledger.heard(&btc, 5)),
         [
@@ -78,8 +78,8 @@ fn markets_that_do_not_answer_are_gaps_until_they_do() {
     let mut ledger = Ledger::default();
     ledger.listen(&[btc.clone(), old.clone()]);
     ledger.heard(&btc, 5);
-    assert_eq!(lines(&ledger.unanswered(&[old.clone()], 3))[1], "KRW-OLD trade 3.. unanswered open 0");
-    assert!(ledger.unanswered(&[old.clone()], 4).is_empty());
+    assert_eq!(lines(&ledger.unanswered(std::slice::from_ref(&old), 3))[1], "KRW-OLD trade 3.. unanswered open 0");
+    assert!(ledger.unanswered(std::slice::from_ref(&old), 4).is_empty());
     // of a connection that breaks, a market that was silent on it has its gap already
     assert_eq!(ledger.lost(lost(10)).len(), 3);
     assert_eq!(lines(&ledger.heard(&old, 50))[1], "KRW-OLD trade 3..50 unanswered pending 0");
@@ -129,7 +129,7 @@ fn a_process_that_died_anywhere_opens_the_same_gaps() {
 fn two_gaps_never_share_their_key() {
     let btc = market("KRW-BTC");
     let mut ledger = Ledger::default();
-    ledger.listen(&[btc.clone()]);
+    ledger.listen(std::slice::from_ref(&btc));
     ledger.heard(&btc, 5);
     assert_eq!(ledger.lost(lost(5))[0].from_ms, 6);
     assert_eq!(ledger.heard(&btc, 5)[0].to_ms, Some(6), "a clock that goes back makes no gap of negative length");
