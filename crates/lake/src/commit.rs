@@ -141,7 +141,13 @@ impl Committer {
             let depth = self.table.schema().partition_keys().len();
             let worker = LakeError::worker(&self.name, "look for prepared files");
             let found = tokio::task::spawn_blocking(move || sync_data_directories(&directory, depth, &files));
-            found.await.map_err(worker)??;
+            match found.await.map_err(worker)? {
+                Err(LakeError::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    let (table, identifier) = (self.name.clone(), prepared.identifier);
+                    return Err(LakeError::FilesGone { table, identifier, path });
+                }
+                found => found?,
+            }
         }
         let change = Change::append(&self.commit_user, prepared.identifier, messages, self.total_buckets());
         self.publish(&change).await

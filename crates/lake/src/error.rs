@@ -57,6 +57,13 @@ pub enum LakeError {
     #[error("table \"{table}\": cannot {action}: {source}")]
     Arrow { table: String, action: &'static str, source: ArrowError },
 
+    #[error(
+        "table \"{table}\": commit {identifier} of the checkpoint names \"{}\", which does not exist; files of the warehouse were \
+         removed after the checkpoint",
+        path.display()
+    )]
+    FilesGone { table: String, identifier: i64, path: PathBuf },
+
     #[error("table \"{table}\": cannot encode {what}: {reason}")]
     Encoding { table: String, what: &'static str, reason: String },
 
@@ -125,7 +132,10 @@ impl Faulty for LakeError {
             | LakeError::KeysDiffer { .. }
             | LakeError::IdentifierReused { .. }
             | LakeError::IdentifierPassed { .. } => Fault::User,
-            LakeError::Io { .. } | LakeError::HistoryTooLong { .. } | LakeError::Contended { .. } => Fault::External,
+            LakeError::Io { .. }
+            | LakeError::FilesGone { .. }
+            | LakeError::HistoryTooLong { .. }
+            | LakeError::Contended { .. } => Fault::External,
             LakeError::Paimon { source, .. } => match source.as_ref() {
                 paimon::Error::ConfigInvalid { .. }
                 | paimon::Error::Unsupported { .. }
