@@ -112,12 +112,12 @@ impl UpdatingTopNStage {
 
     fn first_rows(&self, list: u32) -> Vec<Kept> {
         let rows = self.lists[list as usize].iter().take(self.ranking.end);
-        let kept = |(place, row): (&Place, &Box<[u8]>)| Kept {
+        let kept = rows.map(|(place, row)| Kept {
             id: place.id,
             order: place.order.clone(),
             row: KeptRow::Stored(row.clone()),
-        };
-        rows.map(kept).collect()
+        });
+        kept.collect()
     }
 
     /// Partitions come and go: those that have gone must not fill the memory.
