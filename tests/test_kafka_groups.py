@@ -132,11 +132,12 @@ def test_a_member_that_dies_is_replaced_and_commits_outlive_the_broker(stage):
     member = Member(up.kafka, "range", seen, lock)
     feed(up.kafka, 2_000, threading.Event(), sent).join(60)
     wait_for(lambda: member.committed == 2_000, "all to be read and committed")
-    address, before = up.kafka, member.assignments
+    # a rebalance in the beginning may have had it read some twice
+    address, before, already = up.kafka, member.assignments, sum(seen.values())
     up.kill()
     broker(stage, "--kafka", address, name="again")
     wait_for(lambda: member.assignments > before, "the member to be back")  # before that, what it reads it cannot commit
     feed(address, 500, threading.Event(), []).join(60)
-    wait_for(lambda: sum(seen.values()) >= 2_500, "the rest to be read")
+    wait_for(lambda: sum(seen.values()) >= already + 500, "the rest to be read")
     member.stop()
-    assert sum(seen.values()) == 2_500, f"nothing that was committed is read again; {member.assignments} assignments, {member.errors}"
+    assert sum(seen.values()) == already + 500, f"nothing that was committed is read again; {member.assignments} assignments, {member.errors}"
