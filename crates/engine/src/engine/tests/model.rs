@@ -80,7 +80,7 @@ pub(super) fn results(rows: &[Row], letters: usize, partitions: u32, all_windows
     };
     results.bars = closed(bars, BAR_MS);
     results.long_bars = closed(long_bars, LONG_BAR_MS);
-    results.totals = totals.iter().map(|(key, values)| format!("{key} {}", sums(&values))).collect();
+    results.totals = totals.iter().map(|(key, values)| format!("{key} {}", sums(values))).collect();
     let mut by_max: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
     for values in totals.values() {
         let max = values.iter().max().copied().unwrap_or(0);
