@@ -10,7 +10,6 @@ use paimon::CommitMessage;
 use paimon::spec::{
     CommitKind, DataFileMeta, FileKind, Manifest, ManifestEntry, ManifestFileMeta, ManifestList, Snapshot,
 };
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -33,8 +32,6 @@ pub(crate) struct Change {
     pub(crate) changelog: Vec<ManifestEntry>,
     /// Buckets of the entries.
     pub(crate) buckets: Option<Range<i32>>,
-    /// In the snapshot, for whoever asks where its rows came from.
-    pub(crate) properties: HashMap<String, String>,
     /// Files are taken out that were there in this snapshot: if it is not the latest any more, nothing is done.
     pub(crate) only_after: Option<i64>,
 }
@@ -61,7 +58,6 @@ impl Change {
             entries: added(|message| &message.new_files),
             changelog: added(|message| &message.new_changelog_files),
             buckets: bucket().min().zip(bucket().max()).map(|(min, max)| min..max + 1),
-            properties: HashMap::new(),
             only_after: None,
         }
     }
@@ -121,6 +117,7 @@ impl Committer {
             true => None,
             false => Some(self.write_list(&list(2), &changelog).await? as i64),
         };
+        let rows = change.rows();
         let rows_before = latest.map_or(Some(0), Snapshot::total_record_count);
         let schema_id = self.table.schema().id();
         let same_schema = latest.filter(|latest| latest.schema_id() == schema_id);
@@ -139,13 +136,12 @@ impl Committer {
             .commit_identifier(change.identifier)
             .commit_kind(change.kind.clone())
             .time_millis(SystemClock.now_ms().max(0) as u64)
-            .total_record_count(rows_before.map(|before| before + change.rows()))
-            .delta_record_count(Some(change.rows()))
+            .total_record_count(rows_before.map(|before| before + rows))
+            .delta_record_count(Some(rows))
             .watermark(latest.and_then(Snapshot::watermark))
             .statistics(same_schema.and_then(Snapshot::statistics).map(str::to_owned))
             .index_manifest(latest.and_then(Snapshot::index_manifest).map(str::to_owned))
             .next_row_id(latest.and_then(Snapshot::next_row_id))
-            .properties((!change.properties.is_empty()).then(|| change.properties.clone()))
             .build())
     }
 
