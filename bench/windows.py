@@ -41,9 +41,10 @@ class Arrivals(threading.Thread):
 
     def run(self) -> None:
         while not self.is_done:
-            for message in self.consumer.consume(500, 0.1):
-                if message.error() is None:
-                    self.times.setdefault(json.loads(message.value())["window_end"], []).append(time.monotonic())
+            # one by one: consume(n, s) would wait for n messages or s seconds
+            message = self.consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                self.times.setdefault(json.loads(message.value())["window_end"], []).append(time.monotonic())
         self.consumer.close()
 
 

@@ -100,7 +100,8 @@ pub struct UpArgs {
     /// Threads that read one topic, at most one a partition [default: 2]
     #[arg(long, value_name = "N")]
     pub parallelism: Option<String>,
-    /// A statement that has changed begins with empty windows and groups instead of being refused: yes or no [default: no]
+    /// A statement that has changed begins with empty windows and groups where its topic was left, instead of being refused; the rows
+    /// it has written stay, each until its key comes again: yes or no [default: no]
     #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "yes")]
     pub reset_changed_queries: Option<String>,
     /// Memory for all queries together; more spills to disk [default: 64MiB]
