@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,10 +113,28 @@ def embedded(case: Case, text: str, given: list[Record], place) -> Run:
     arguments = ["run", "--pipeline", str(pipeline), "--input", "/dev/null", "--data", str(data), "--checkpoint-interval", "10s"]
     began = time.monotonic()
     pid = os.posix_spawn(str(find_binary()), ["hoga", *arguments], os.environ)
+    watch = Watch(pid)
+    watch.start()
     _, status, usage = os.wait4(pid, 0)
     took = time.monotonic() - began
     assert status == 0, status
-    return Run(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, summary(data / "warehouse", case))
+    return Run(took, usage.ru_utime + usage.ru_stime, watch.peak_mb, summary(data / "warehouse", case))
+
+
+class Watch(threading.Thread):
+    """The most memory that a process had, looked at until it ends: its ru_maxrss would begin with what Python has."""
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self.pid, self.peak_mb = pid, 0.0
+
+    def run(self) -> None:
+        while True:
+            try:
+                self.peak_mb = max(self.peak_mb, memory_mb(self.pid))
+            except (OSError, StopIteration):
+                return
+            time.sleep(0.02)
 
 
 def summary(warehouse: Path, case: Case) -> list:
