@@ -1,0 +1,145 @@
+//! Times, in two zones.
+
+use super::{check, told_in};
+use expect_test::expect;
+
+const TIMES: &[&str] = &[
+    "TO_TIMESTAMP_LTZ(ms, 3)",
+    "TO_TIMESTAMP_LTZ(ms / 1000, 0)",
+    "TO_TIMESTAMP_LTZ(l, 3)",
+    "TO_TIMESTAMP_LTZ(ms, 6)",
+    "TO_TIMESTAMP_LTZ('2026-03-08 15:04:05')",
+    "CAST(TO_TIMESTAMP_LTZ(ms, 3) AS STRING)",
+    "CAST(TO_TIMESTAMP_LTZ(ms, 3) AS DATE)",
+    "CAST(TO_TIMESTAMP_LTZ(ms, 3) AS TIMESTAMP(3))",
+    "CAST(TIMESTAMP '2026-03-08 15:04:05' AS TIMESTAMP_LTZ(3))",
+    "DATE_FORMAT(TO_TIMESTAMP_LTZ(ms, 3), 'yyyy-MM-dd HH:mm')",
+    "DATE_FORMAT('2026-03-08 15:04:05', 'HH:mm')",
+    "DATE_FORMAT(s, 'HH:mm')",
+    "EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(ms, 3))",
+    "HOUR(TO_TIMESTAMP_LTZ(ms, 3))",
+    "DAYOFWEEK(TO_TIMESTAMP_LTZ(ms, 3))",
+    "WEEK(TO_TIMESTAMP_LTZ(ms, 3))",
+    "EXTRACT(EPOCH FROM TO_TIMESTAMP_LTZ(ms, 3))",
+    "EXTRACT(MILLISECOND FROM TO_TIMESTAMP_LTZ(ms, 3))",
+    "FLOOR(TO_TIMESTAMP_LTZ(ms, 3) TO DAY)",
+    "CEIL(TO_TIMESTAMP_LTZ(ms, 3) TO HOUR)",
+    "FLOOR(TO_TIMESTAMP_LTZ(ms, 3) TO MONTH)",
+    "TO_TIMESTAMP('2026-03-08 15:04:05')",
+    "TO_TIMESTAMP('2026-02-30 01:00:00')",
+    "TO_TIMESTAMP('2026-13-01 01:00:00')",
+    "TO_TIMESTAMP('2026-03-08')",
+    "TO_TIMESTAMP('08/03/2026', 'dd/MM/yyyy')",
+    "TO_DATE('2026-03-08')",
+    "TO_DATE('x')",
+    "TIMESTAMPDIFF(MONTH, DATE '2026-01-31', DATE '2026-02-28')",
+    "TIMESTAMPDIFF(SECOND, TIMESTAMP '2026-01-01 00:00:00', TIMESTAMP '2026-01-01 00:01:00.5')",
+    "TIMESTAMPADD(MONTH, 1, DATE '2026-01-31')",
+    "TIMESTAMPADD(SECOND, 1, DATE '2026-01-31')",
+    "TO_TIMESTAMP_LTZ(ms, 3) - INTERVAL '1' DAY",
+    "TO_TIMESTAMP_LTZ(ms, 3) + INTERVAL '1' MONTH",
+    "DATE '2026-01-31' + INTERVAL '1' MONTH",
+    "UNIX_TIMESTAMP('1970-01-01 09:00:00')",
+    "FROM_UNIXTIME(0)",
+    "TO_TIMESTAMP_LTZ(ms, 3) > TIMESTAMP '2026-03-08 20:00:00'",
+    "TO_TIMESTAMP_LTZ(ms, 3) > '2026-03-08 20:00:00'",
+    "TO_TIMESTAMP_LTZ(ms, 3) = DATE '2026-03-08'",
+    "CURRENT_TIMESTAMP",
+    "NOW()",
+    "UNIX_TIMESTAMP()",
+    "RAND()",
+    "INTERVAL '1' DAY",
+    "ms + INTERVAL '1' DAY",
+];
+
+#[test]
+fn times_in_utc() {
+    check(
+        TIMES,
+        expect![[r#"
+        TO_TIMESTAMP_LTZ(ms, 3) → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.678
+        TO_TIMESTAMP_LTZ(ms / 1000, 0) → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.000
+        TO_TIMESTAMP_LTZ(l, 3) → TIMESTAMP_LTZ(3) = NULL
+        TO_TIMESTAMP_LTZ(ms, 6) → ! the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)
+        TO_TIMESTAMP_LTZ('2026-03-08 15:04:05') → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.000
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS STRING) → STRING = 2026-03-08 15:04:05.678
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS DATE) → DATE = 2026-03-08
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS TIMESTAMP(3)) → TIMESTAMP(3) = 2026-03-08 15:04:05.678
+        CAST(TIMESTAMP '2026-03-08 15:04:05' AS TIMESTAMP_LTZ(3)) → TIMESTAMP_LTZ(3) = 2026-03-08 15:04:05.000
+        DATE_FORMAT(TO_TIMESTAMP_LTZ(ms, 3), 'yyyy-MM-dd HH:mm') → STRING = 2026-03-08 15:04
+        DATE_FORMAT('2026-03-08 15:04:05', 'HH:mm') → STRING = 15:04
+        DATE_FORMAT(s, 'HH:mm') → STRING = NULL
+        EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 15
+        HOUR(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 15
+        DAYOFWEEK(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 1
+        WEEK(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 10
+        EXTRACT(EPOCH FROM TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 1772982245
+        EXTRACT(MILLISECOND FROM TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 678
+        FLOOR(TO_TIMESTAMP_LTZ(ms, 3) TO DAY) → TIMESTAMP_LTZ(3) = 2026-03-08 00:00:00.000
+        CEIL(TO_TIMESTAMP_LTZ(ms, 3) TO HOUR) → TIMESTAMP_LTZ(3) = 2026-03-08 16:00:00.000
+        FLOOR(TO_TIMESTAMP_LTZ(ms, 3) TO MONTH) → TIMESTAMP_LTZ(3) = 2026-03-01 00:00:00.000
+        TO_TIMESTAMP('2026-03-08 15:04:05') → TIMESTAMP(3) = 2026-03-08 15:04:05.000
+        TO_TIMESTAMP('2026-02-30 01:00:00') → TIMESTAMP(3) = 2026-02-28 01:00:00.000
+        TO_TIMESTAMP('2026-13-01 01:00:00') → TIMESTAMP(3) = NULL
+        TO_TIMESTAMP('2026-03-08') → TIMESTAMP(3) = 2026-03-08 00:00:00.000
+        TO_TIMESTAMP('08/03/2026', 'dd/MM/yyyy') → TIMESTAMP(3) = 2026-03-08 00:00:00.000
+        TO_DATE('2026-03-08') → DATE = 2026-03-08
+        TO_DATE('x') → DATE = NULL
+        TIMESTAMPDIFF(MONTH, DATE '2026-01-31', DATE '2026-02-28') → INT = 1
+        TIMESTAMPDIFF(SECOND, TIMESTAMP '2026-01-01 00:00:00', TIMESTAMP '2026-01-01 00:01:00.5') → INT = 60
+        TIMESTAMPADD(MONTH, 1, DATE '2026-01-31') → DATE = 2026-02-28
+        TIMESTAMPADD(SECOND, 1, DATE '2026-01-31') → TIMESTAMP(6) = 2026-01-31 00:00:01.000000
+        TO_TIMESTAMP_LTZ(ms, 3) - INTERVAL '1' DAY → TIMESTAMP_LTZ(3) = 2026-03-07 15:04:05.678
+        TO_TIMESTAMP_LTZ(ms, 3) + INTERVAL '1' MONTH → TIMESTAMP_LTZ(3) = 2026-04-08 15:04:05.678
+        DATE '2026-01-31' + INTERVAL '1' MONTH → DATE = 2026-02-28
+        UNIX_TIMESTAMP('1970-01-01 09:00:00') → BIGINT = 32400
+        FROM_UNIXTIME(0) → STRING = 1970-01-01 00:00:00
+        TO_TIMESTAMP_LTZ(ms, 3) > TIMESTAMP '2026-03-08 20:00:00' → BOOLEAN = FALSE
+        TO_TIMESTAMP_LTZ(ms, 3) > '2026-03-08 20:00:00' → BOOLEAN = FALSE
+        TO_TIMESTAMP_LTZ(ms, 3) = DATE '2026-03-08' → ! TIMESTAMP_LTZ(3) cannot be compared with DATE
+        CURRENT_TIMESTAMP → ! CURRENT_TIMESTAMP runs on Flink only: a replay would compute other rows
+        NOW() → ! NOW runs on Flink only: a replay would compute other rows
+        UNIX_TIMESTAMP() → ! UNIX_TIMESTAMP() runs on Flink only: a replay would compute other rows
+        RAND() → ! RAND runs on Flink only: a replay would compute other rows
+        INTERVAL '1' DAY → ! an INTERVAL stands here alone
+        ms + INTERVAL '1' DAY → ! an INTERVAL moves a time, and this is BIGINT
+    "#]],
+    );
+}
+
+/// Of the same expressions those that give something else in a zone of +9 hours.
+#[test]
+fn times_in_seoul() {
+    let (utc, seoul) = (told_in("UTC", TIMES), told_in("Asia/Seoul", TIMES));
+    let differing: String = utc.lines().zip(seoul.lines()).filter(|(utc, seoul)| utc != seoul).fold(
+        String::new(),
+        |mut text, (_, line)| {
+            text.push_str(line);
+            text.push('\n');
+            text
+        },
+    );
+    expect![[r#"
+        TO_TIMESTAMP_LTZ(ms, 3) → TIMESTAMP_LTZ(3) = 2026-03-09 00:04:05.678
+        TO_TIMESTAMP_LTZ(ms / 1000, 0) → TIMESTAMP_LTZ(3) = 2026-03-09 00:04:05.000
+        TO_TIMESTAMP_LTZ('2026-03-08 15:04:05') → TIMESTAMP_LTZ(3) = 2026-03-09 00:04:05.000
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS STRING) → STRING = 2026-03-09 00:04:05.678
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS DATE) → DATE = 2026-03-09
+        CAST(TO_TIMESTAMP_LTZ(ms, 3) AS TIMESTAMP(3)) → TIMESTAMP(3) = 2026-03-09 00:04:05.678
+        DATE_FORMAT(TO_TIMESTAMP_LTZ(ms, 3), 'yyyy-MM-dd HH:mm') → STRING = 2026-03-09 00:04
+        EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 0
+        HOUR(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 0
+        DAYOFWEEK(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 2
+        WEEK(TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 11
+        EXTRACT(EPOCH FROM TO_TIMESTAMP_LTZ(ms, 3)) → BIGINT = 1773014645
+        FLOOR(TO_TIMESTAMP_LTZ(ms, 3) TO DAY) → TIMESTAMP_LTZ(3) = 2026-03-09 00:00:00.000
+        CEIL(TO_TIMESTAMP_LTZ(ms, 3) TO HOUR) → TIMESTAMP_LTZ(3) = 2026-03-09 01:00:00.000
+        TO_TIMESTAMP_LTZ(ms, 3) - INTERVAL '1' DAY → TIMESTAMP_LTZ(3) = 2026-03-08 00:04:05.678
+        TO_TIMESTAMP_LTZ(ms, 3) + INTERVAL '1' MONTH → TIMESTAMP_LTZ(3) = 2026-04-09 00:04:05.678
+        UNIX_TIMESTAMP('1970-01-01 09:00:00') → BIGINT = 0
+        FROM_UNIXTIME(0) → STRING = 1970-01-01 09:00:00
+        TO_TIMESTAMP_LTZ(ms, 3) > TIMESTAMP '2026-03-08 20:00:00' → BOOLEAN = TRUE
+        TO_TIMESTAMP_LTZ(ms, 3) > '2026-03-08 20:00:00' → BOOLEAN = TRUE
+    "#]]
+    .assert_eq(&differing);
+}
