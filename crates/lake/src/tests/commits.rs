@@ -210,3 +210,20 @@ async fn subscribers_get_every_batch_in_order() {
     assert_eq!((status.tail_rows, status.tail_bytes, status.committed_rows), (0, 0, Some(5)));
     assert!(status.last_commit_ms > Some(1_700_000_000_000));
 }
+
+#[tokio::test]
+async fn a_large_part_is_written_by_two_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = trade_table(&lake).await;
+    let row = |n: i64| (format!("{:0>1000}", n * 7 % 6), n, i128::from(n), n);
+    let rows: Vec<Row> = (0..60_000).map(row).collect();
+    for some in rows.chunks(5_000) {
+        table.append(batch(some)).unwrap();
+    }
+    let prepared = checkpoint(&table, 1).await;
+    assert_eq!((prepared.rows, prepared.files), (60_000, 2), "one day, two files");
+    assert!(all(&table.view()).await == in_order(rows), "every row once");
+    table.append(batch(&[row(60_000)])).unwrap();
+    assert_eq!(checkpoint(&table, 2).await.files, 1);
+}
