@@ -133,7 +133,7 @@ fn passes(row: &Row, column: usize, operator: FilterOperator, n: i64) -> bool {
         1 => row.1.cmp(&wanted.1),
         2 => row.2.cmp(&wanted.2),
         3 => row.3.cmp(&wanted.3),
-        _ => (row.3 / DAY_MS).cmp(&(wanted.3 / DAY_MS)),
+        _ => row.3.div_euclid(DAY_MS).cmp(&wanted.3.div_euclid(DAY_MS)), // a day before 1970 is one too
     };
     match operator {
         FilterOperator::Equal | FilterOperator::In => order.is_eq(),
