@@ -13,6 +13,7 @@
 //! - **Exact types.** DECIMAL is `numeric` with all its digits, text and binary; `0.1` in a statement is a numeric too.
 //!   Instants are `timestamptz`, shown in the session's `TimeZone` (default UTC). A literal without an offset is UTC,
 //!   whatever the `TimeZone`. ARRAY<ROW> is `json`.
+//! - **`CALL sys.compact('upbit.trade')`** and Paimon's other procedures, if the binary has them; alone in its message.
 //! - **Rows are made when the client reads.** A query that is ahead of its client waits; one that runs longer than the
 //!   statement timeout, is cancelled, or whose client has gone, ends.
 //!
@@ -54,7 +55,7 @@ use self::handler::QueryHandler;
 use self::planner::Planner;
 use self::session::Cancels;
 use self::startup::Entrance;
-use crate::{Secret, ServeError, SessionFactory};
+use crate::{Procedures, Secret, ServeError, SessionFactory};
 
 /// The name of the one database.
 const DATABASE: &str = "hoga";
@@ -81,6 +82,8 @@ pub struct PostgresConfig {
     pub statement_timeout: Duration,
     /// Needed when `listen` is not loopback; then every client gives it.
     pub password: Option<Secret>,
+    /// What `CALL` does; None: every call is refused.
+    pub procedures: Option<Arc<dyn Procedures>>,
 }
 
 impl PostgresConfig {
@@ -93,6 +96,7 @@ impl PostgresConfig {
             max_connections: Self::MAX_CONNECTIONS,
             statement_timeout: Self::STATEMENT_TIMEOUT,
             password: None,
+            procedures: None,
         }
     }
 }
@@ -144,7 +148,7 @@ pub async fn serve(
     };
     let server = Server {
         entrance: Arc::new(entrance),
-        handler: Arc::new(QueryHandler::new(Planner::new(sessions))),
+        handler: Arc::new(QueryHandler::new(Planner::new(sessions), config.procedures)),
         statement_timeout: config.statement_timeout,
         stop: cancel,
     };

@@ -8,6 +8,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use pgwire::error::{ErrorInfo, PgWireError};
 
+use crate::procedure::CallError;
+
 pub(super) const SYNTAX_ERROR: &str = "42601";
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
 pub(super) const UNDEFINED_COLUMN: &str = "42703";
@@ -120,6 +122,12 @@ impl From<Failure> for PgWireError {
         info.hint = failure.hint;
         info.position = failure.position.map(|position| position.to_string());
         PgWireError::UserError(Box::new(info))
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
+        Failure::new(if error.is_mistake { INVALID_PARAMETER_VALUE } else { SYSTEM_ERROR }, error.message)
     }
 }
 

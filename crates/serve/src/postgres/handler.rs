@@ -32,10 +32,15 @@ use super::session::Session;
 use super::statement::{Command, QueryCommand, StatementParser};
 use super::tables::{text_columns, text_table};
 use super::types::describe;
+use crate::procedure::{Call, Procedures};
+
+/// Paimon's name for what a procedure answers.
+const CALL_COLUMN: &str = "result";
 
 pub(super) struct QueryHandler {
     planner: Planner,
     parser: StatementParser,
+    procedures: Option<Arc<dyn Procedures>>,
 }
 
 /// A prepared statement: its text and command, and the types it was described with.
@@ -63,8 +68,8 @@ struct Bound<'a> {
 }
 
 impl QueryHandler {
-    pub(super) fn new(planner: Planner) -> QueryHandler {
-        QueryHandler { planner, parser: StatementParser::new() }
+    pub(super) fn new(planner: Planner, procedures: Option<Arc<dyn Procedures>>) -> QueryHandler {
+        QueryHandler { planner, parser: StatementParser::new(), procedures }
     }
 
     async fn perform<C>(
@@ -90,6 +95,7 @@ impl QueryHandler {
                 rows.set_command_tag(query.tag);
                 Response::Query(rows)
             }
+            Command::Call(call) => Response::Query(self.call(call).await?),
             Command::Show(name) => Response::Query(show(session, name)?),
             Command::Set(name, value) => {
                 let reported = match value {
@@ -149,6 +155,17 @@ impl QueryHandler {
         })
     }
 
+    async fn call(&self, call: &Call) -> Result<QueryResponse, Failure> {
+        let Some(procedures) = &self.procedures else {
+            return Err(Failure::not_supported("there are no procedures here"));
+        };
+        let call = tokio::spawn(procedures.call(call.clone())).await;
+        let lines = call.map_err(|error| Failure::internal(format!("the procedure ended badly: {error}")))??;
+        let mut answer = text_table(text_columns(&[CALL_COLUMN]), lines.into_iter().map(|line| vec![line]).collect());
+        answer.set_command_tag("CALL");
+        Ok(answer)
+    }
+
     async fn query(
         &self,
         query: &QueryCommand,
@@ -190,6 +207,7 @@ impl QueryHandler {
             _ => None,
         };
         let columns = match &command {
+            Some(Command::Call(_)) => text_columns(&[CALL_COLUMN]),
             Some(Command::Show(name)) => show_columns(name),
             Some(Command::Fetch(name, _)) => {
                 let cursor = session.cursor(name).ok_or_else(|| unknown_cursor(name))?;

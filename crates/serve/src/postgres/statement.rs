@@ -14,6 +14,7 @@ use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use super::catalog_queries;
 use super::failure::{Failure, LIMIT_EXCEEDED};
 use super::naming::ColumnNames;
+use crate::procedure::Call;
 
 /// A text longer than this is not SQL that a person or a tool wrote.
 pub(super) const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
@@ -28,6 +29,8 @@ const NESTING_MAX: usize = 100;
 pub(super) enum Command {
     /// Goes to DataFusion.
     Query(Box<QueryCommand>),
+    /// Goes to the procedures.
+    Call(Call),
     Show(String),
     /// `None` as value: back to the default.
     Set(String, Option<String>),
@@ -85,6 +88,9 @@ impl StatementParser {
                 LIMIT_EXCEEDED,
                 format!("the statement is longer than {STATEMENT_BYTES_MAX} bytes"),
             ));
+        }
+        if let Some(call) = Call::parse(text) {
+            return Ok(vec![Command::Call(call?)]);
         }
         let dialect = PostgreSqlDialect {};
         let plain = || {
@@ -184,6 +190,7 @@ fn command(statement: Statement) -> Result<Command, Failure> {
             return Err(Failure::not_supported("PREPARE and EXECUTE as SQL are not supported")
                 .with_hint("drivers prepare statements through the protocol; that works"));
         }
+        Statement::Call(_) => return Err(Failure::not_supported("CALL stands alone in its message")),
         _ => return Err(Failure::read_only()),
     })
 }
