@@ -1,4 +1,4 @@
-"""The tables of a running pipeline, committed often, read by everybody who reads Paimon: pypaimon, Flink and the ClickHouse engine see what hoga sees."""
+"""The tables of a running pipeline, committed often, some then compacted and expired, read by everybody who reads Paimon: pypaimon, Flink and the ClickHouse engine see what hoga sees."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness import Stage, wait_for
 from programs import ClickHouse, Flink
 
 COMMITS = 20  # more than twice as many as it takes to merge manifests
+COMPACTED_TABLES = ["trade", "ticker"]
 APPEND_TABLES = {"trade": "trade_volume", "ticker": "trade_price", "orderbook": "total_ask_size"}
 
 
@@ -23,9 +24,17 @@ def written(tmp_path_factory):
         up = stage.up("--source", "sim", "--sim-markets", "20", "--sim-rate", "400", "--checkpoint-interval", "1s").wait_ready()
         table = up.warehouse / "upbit.db" / "trade"
         wait_for(lambda: (table / "snapshot" / f"snapshot-{COMMITS}").exists(), f"{COMMITS} commits", 120, every_s=0.5)
+        for name in COMPACTED_TABLES:
+            with up.connect() as connection:
+                [(done,), _] = connection.execute(f"CALL sys.compact(\"table\" => 'upbit.{name}')").fetchall()
+                assert done == "Success"
+        wait_for(lambda: snapshots(up.warehouse, "trade")[-1]["commitKind"] == "APPEND", "a commit after the merge", 60)
         assert up.stop()[0] == 0
         sums = {name: ask(stage, up, f"SELECT count(*) AS n, CAST(sum({column}) AS VARCHAR) AS total FROM upbit.{name}") for name, column in APPEND_TABLES.items()}
         [bars] = ask(stage, up, "SELECT count(*) FROM upbit.candle_1m")
+        for name in COMPACTED_TABLES:
+            care(stage, up, f"CALL sys.compact(`table` => 'upbit.{name}')")
+        care(stage, up, "CALL sys.expire_snapshots('upbit.trade', retain_max => 2, retain_min => 1)")
         assert not stage.panics()
         yield up.warehouse, {name: (int(count), Decimal(total)) for name, (count, total) in sums.items()}, int(bars)
     finally:
@@ -37,6 +46,18 @@ def ask(stage: Stage, up, sql: str) -> list:
     assert answer.returncode == 0, answer.stderr
     [row] = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")] or json.loads(answer.stdout)
     return list(row.values())
+
+
+def care(stage: Stage, up, call: str) -> list[str]:
+    answer = stage.run("sql", "--data", str(up.data_dir), "--format", "csv", "-c", call)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.splitlines()
+
+
+def snapshots(warehouse: Path, table: str) -> list[dict]:
+    """Those on disk, oldest first."""
+    folder = warehouse / "upbit.db" / table / "snapshot"
+    return sorted((json.loads(path.read_text()) for path in folder.glob("snapshot-*")), key=lambda snapshot: snapshot["id"])
 
 
 def manifests(warehouse: Path, table: str) -> int:
@@ -53,6 +74,28 @@ def manifests(warehouse: Path, table: str) -> int:
 def test_manifests_are_merged(written):
     warehouse, _, _ = written
     assert all(manifests(warehouse, name) <= COMMITS // 2 + 8 for name in APPEND_TABLES)
+
+
+def test_care_by_hand(written):
+    warehouse, _, _ = written
+    for name in COMPACTED_TABLES:
+        days = list((warehouse / "upbit.db" / name).glob("dt=*"))
+        last = snapshots(warehouse, name)[-1]
+        assert last["commitKind"] == "COMPACT" and last["deltaRecordCount"] == 0
+        kept = [path for day in days for path in day.glob("bucket-0/*.parquet")]
+        # of the expired table, what the first merge replaced is gone from the disk
+        assert (len(kept) < COMMITS) == (name == "trade"), name
+    two = snapshots(warehouse, "trade")
+    assert [snapshot["commitKind"] for snapshot in two] == ["APPEND", "COMPACT"]
+    assert (warehouse / "upbit.db/trade/snapshot/EARLIEST").read_text() == str(two[0]["id"])
+
+
+def test_snapshots_say_where_their_rows_come_from(written):
+    warehouse, _, _ = written
+    appended = [snapshot for snapshot in snapshots(warehouse, "orderbook") if snapshot["commitKind"] == "APPEND"]
+    reached = [sum(int(offset) for name, offset in snapshot["properties"].items() if name.startswith("hoga.offset.")) for snapshot in appended]
+    assert reached == sorted(reached) and reached[0] < reached[-1]
+    assert all(snapshot["watermark"] > 0 for snapshot in appended[1:])
 
 
 def test_pypaimon(written):

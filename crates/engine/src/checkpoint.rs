@@ -47,6 +47,23 @@ pub struct Checkpoint {
     pub dead_letters_end: Offsets,
 }
 
+impl Checkpoint {
+    /// What a snapshot says of the rows up to it: for each partition of the sources that lead to its table, the next offset
+    /// to read, as `hoga.offset.SOURCE.PARTITION`; and the event time that all of those sources have reached.
+    pub fn origin<'a>(&self, sources: impl Iterator<Item = &'a String>) -> (BTreeMap<String, String>, Option<i64>) {
+        let mut properties = BTreeMap::new();
+        let mut watermarks = Vec::new();
+        for (name, state) in sources.filter_map(|name| self.sources.get_key_value(name)) {
+            let offset =
+                |(partition, offset): (&u32, &i64)| (format!("hoga.offset.{name}.{partition}"), offset.to_string());
+            properties.extend(state.offsets.iter().map(offset));
+            watermarks.push(state.watermark);
+        }
+        // None, which is less than any, if one of them has not begun
+        (properties, watermarks.into_iter().min().flatten())
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceState {
     pub topic: String,

@@ -327,8 +327,15 @@ impl Engine {
             tokio::task::block_in_place(|| self.store.write_state(taking.id, &taking.snapshot.state))?;
         taking.state_bytes = state.as_ref().map_or(0, |state| state.bytes);
         let mut checkpoint = taking.snapshot.checkpoint(taking.id, self.clock.now_ms(), state, sections);
-        for (sink, (_, outbox)) in self.flow.sinks.iter().zip(&taking.snapshot.sinks) {
-            let part = taking.parts.iter().find(|part| part.sink == sink.name);
+        for (index, (sink, (_, outbox))) in self.flow.sinks.iter().zip(&taking.snapshot.sinks).enumerate() {
+            let part = taking.parts.iter_mut().find(|part| part.sink == sink.name);
+            let part = part.map(|part| {
+                if let Some(prepared) = &mut part.prepared {
+                    let sources = self.flow.sources_of(index).iter().map(|source| &self.flow.sources[*source].name);
+                    (prepared.properties, prepared.watermark) = checkpoint.origin(sources);
+                }
+                &*part
+            });
             let pending = part.and_then(|part| part.prepared.clone());
             checkpoint.sinks.insert(sink.name.clone(), SinkState { pending, outbox: outbox.clone() });
         }

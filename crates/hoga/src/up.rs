@@ -1,10 +1,12 @@
 //! `hoga up`: the whole pipeline in one process.
 
+pub mod care;
 pub mod collect;
 pub mod exchange;
 pub mod health;
 mod kafka;
 mod log_place;
+pub mod procedures;
 pub mod process;
 pub mod sampler;
 mod topics;

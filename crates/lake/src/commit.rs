@@ -149,7 +149,9 @@ impl Committer {
                 found => found?,
             }
         }
-        let change = Change::append(&self.commit_user, prepared.identifier, messages, self.total_buckets());
+        let mut change = Change::append(&self.commit_user, prepared.identifier, messages, self.total_buckets());
+        change.properties.clone_from(&prepared.properties);
+        change.watermark = prepared.watermark;
         self.publish(&change).await
     }
 

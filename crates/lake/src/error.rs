@@ -92,6 +92,9 @@ pub enum LakeError {
     HistoryTooLong { table: String, commit_user: String, identifier: i64, searched: usize },
 
     #[error("table \"{table}\": {reason}")]
+    Tag { table: String, reason: String },
+
+    #[error("table \"{table}\": {reason}")]
     Publish { table: String, reason: String },
 
     #[error("table \"{table}\": the thread that was to {action} ended early: {source}")]
@@ -130,6 +133,7 @@ impl Faulty for LakeError {
             | LakeError::UnsupportedType { .. }
             | LakeError::ColumnDiffers { .. }
             | LakeError::KeysDiffer { .. }
+            | LakeError::Tag { .. }
             | LakeError::IdentifierReused { .. }
             | LakeError::IdentifierPassed { .. } => Fault::User,
             LakeError::Io { .. }

@@ -3,37 +3,49 @@
 //!
 //! In: sealed Arrow batches from the engine. Out: views (committed snapshot ∪ rows not yet committed, each exactly once).
 //! State: a local warehouse directory, and the tail in memory, which the log can rebuild.
-//! Not here: offsets and checkpoints (engine), SQL and table providers (engine), compaction of append tables and expiry (a
-//! later issue).
+//! Not here: offsets and checkpoints (engine), SQL and table providers (engine), when to care for which table (the binary).
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
+mod care;
 mod catalog;
 mod changes;
 mod commit;
+mod compact;
 mod dictionary;
+mod duration;
 mod error;
+mod expire;
 mod filter;
 mod live;
 mod lock;
 mod manifest;
 mod order;
+mod orphans;
 mod pack;
 mod paimon_schema;
+mod partitions;
+mod pins;
 mod prepare;
 mod primary_key;
 mod publish;
 mod rewrite;
 mod scan;
 mod spec;
+mod step;
 mod sync;
 mod tail;
 
+pub use care::TableFiles;
 pub use catalog::{Lake, LakeOptions};
 pub use changes::{ChangeBatch, RowKind};
 pub use commit::{CommitDecision, Committed, decide};
+pub use compact::{Compacted, Pace};
+pub use duration::parse_duration_ms;
 pub use error::{LakeError, Result};
+pub use expire::{Expired, Retention};
 pub use filter::{Filter, FilterOperator};
 pub use live::{LiveTable, LiveTableOptions, Sealed, TableStatus};
+pub use orphans::{ORPHAN_GRACE, Orphans};
 pub use prepare::Prepared;
 pub use scan::{BatchStream, ScanPlan, ScanRequest, View};
 pub use spec::TableSpec;

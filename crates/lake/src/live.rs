@@ -7,6 +7,7 @@ use crate::changes::{ChangeBatch, Changes, KeyCodec, Overlay, RowKind, last_chan
 use crate::commit::{Committed, Committer};
 use crate::error::{LakeError, Result};
 use crate::lock::WarehouseLock;
+use crate::pins::Pins;
 use crate::prepare::{FileWriter, KeyedWriter, PartToWrite, Prepared};
 use crate::primary_key::keeps_every_change;
 use crate::rewrite::RewritePolicy;
@@ -18,6 +19,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use paimon::Table;
 use paimon::spec::Snapshot;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -100,6 +102,18 @@ impl State {
         self.sealed.iter().map(|part| part.rows).sum::<u64>() + self.open_rows
     }
 
+    /// The same rows in the tail over another snapshot.
+    pub(crate) fn with_pinned(&self, pinned: Option<Arc<Pinned>>) -> State {
+        State {
+            pinned,
+            sealed: self.sealed.clone(),
+            open: self.open.clone(),
+            open_rows: self.open_rows,
+            open_bytes: self.open_bytes,
+            overlay: OnceLock::new(),
+        }
+    }
+
     fn tail_bytes(&self) -> u64 {
         self.sealed.iter().map(|part| part.bytes).sum::<u64>() + self.open_bytes
     }
@@ -163,11 +177,16 @@ pub struct TableStatus {
 /// See the module. All methods may be called from any task; one engine job drives append, seal, prepare, commit, publish.
 #[derive(Debug)]
 pub struct LiveTable {
-    identity: Arc<TableIdentity>,
-    writer: FileWriter,
-    committer: Committer,
+    pub(crate) identity: Arc<TableIdentity>,
+    pub(crate) writer: FileWriter,
+    pub(crate) committer: Committer,
+    pub(crate) pins: Arc<Pins>,
+    /// Files of commits that are prepared, by identifier.
+    pub(crate) prepared: Mutex<HashMap<i64, Vec<String>>>,
+    /// One care at a time.
+    pub(crate) care: tokio::sync::Mutex<()>,
     /// Serialises appends, seals and publishes; coalescing happens under it, where no query waits.
-    tail: Mutex<Tail>,
+    pub(crate) tail: Mutex<Tail>,
     state: Mutex<Arc<State>>,
     subscribers: broadcast::Sender<RecordBatch>,
     appended_rows: AtomicU64,
@@ -196,7 +215,8 @@ impl LiveTable {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let pinned = latest.map(|snapshot| Arc::new(Pinned::new(&table, snapshot)));
+        let pins = Arc::new(Pins::default());
+        let pinned = latest.map(|snapshot| Arc::new(Pinned::new(&table, snapshot, &pins)));
         let key = identity.key.clone();
         Ok(LiveTable {
             writer: FileWriter {
@@ -216,6 +236,9 @@ impl LiveTable {
                 one_at_a_time: Arc::default(),
                 rewrites: identity.key.as_ref().map(|_| Arc::new(RewritePolicy::new(settings.partition_files_max))),
             },
+            pins,
+            prepared: Mutex::default(),
+            care: tokio::sync::Mutex::default(),
             tail: Mutex::new(Tail::new(key)),
             state: Mutex::new(Arc::new(State { pinned, ..State::default() })),
             subscribers: broadcast::Sender::new(settings.subscriber_batches_max.max(1)),
@@ -326,6 +349,7 @@ impl LiveTable {
         let known_snapshot = lock(&self.state).pinned.as_ref().map(|pinned| pinned.snapshot.id());
         let part = PartToWrite { batches: sealed.0.batches.clone(), number: sealed.0.number, known_snapshot };
         let prepared = self.writer.clone().prepare(part, identifier).await?;
+        self.remember_prepared(&prepared)?;
         if !sealed.0.fits(prepared.rows, self.identity.key.as_ref()) {
             return Err(LakeError::Prepared {
                 table: self.name().to_owned(),
@@ -344,7 +368,9 @@ impl LiveTable {
     /// `prepared` must be in a checkpoint before the first attempt. Nothing is ever deleted on failure. With no rows
     /// there is no snapshot. On a primary-key table it now and then also merges the files of a partition that has too many.
     pub async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
+        self.remember_prepared(prepared)?;
         let committed = self.committer.commit(prepared).await?;
+        lock(&self.prepared).remove(&prepared.identifier);
         if let Some(writer) = &self.writer.keyed {
             writer.committed(prepared.identifier).await;
         }
@@ -488,10 +514,10 @@ impl LiveTable {
     }
 
     fn pin(&self, committed: Committed) -> Option<Arc<Pinned>> {
-        committed.snapshot.map(|snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot)))
+        committed.snapshot.map(|snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot, &self.pins)))
     }
 
-    fn replace(&self, next: impl FnOnce(&State) -> State) {
+    pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) {
         let mut state = lock(&self.state);
         let next = Arc::new(next(&state));
         let previous = std::mem::replace(&mut *state, next);
@@ -525,6 +551,6 @@ fn newer(current: Option<Arc<Pinned>>, candidate: Option<Arc<Pinned>>) -> Option
 }
 
 /// Both locked values are replaced as a whole, so they are sound even if a thread panicked while holding the lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,7 @@ use paimon::spec::VALUE_KIND_FIELD_NAME;
 use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +54,12 @@ pub struct Prepared {
     /// Serialized Paimon commit messages, one for each partition; none if there were no rows.
     #[serde(with = "hex_list")]
     pub messages: Vec<Vec<u8>>,
+    /// Goes into the snapshot: where the rows come from, so that offsets and rows are committed as one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Goes into the snapshot: no row before this event time comes any more, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
     /// False once it has been through a checkpoint file: then the files may be gone, and the commit looks first.
     #[serde(skip)]
     pub(crate) written_here: bool,
@@ -243,7 +249,7 @@ impl FileWriter {
     }
 
     /// What this crate prefers where the table's own options say nothing.
-    fn write_options(&self, without_dictionary: Vec<String>) -> HashMap<String, String> {
+    pub(crate) fn write_options(&self, without_dictionary: Vec<String>) -> HashMap<String, String> {
         let own = self.table.schema().options();
         let (key, value) = ROW_GROUP_BYTES_MAX;
         let mut options = HashMap::from([(key.to_owned(), value.to_owned())]);
@@ -330,6 +336,8 @@ impl FileWriter {
                 .map(CommitMessage::serialize)
                 .collect::<paimon::Result<_>>()
                 .map_err(LakeError::paimon(&self.name, "encode commit messages"))?,
+            properties: BTreeMap::new(),
+            watermark: None,
             written_here: true,
         })
     }

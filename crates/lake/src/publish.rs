@@ -3,13 +3,15 @@
 
 use crate::commit::Committer;
 use crate::error::{LakeError, Result};
-use crate::manifest::{ENTRY_VERSION, Weight, describe, encode_list, encode_manifest, settle, to_merge};
+use crate::manifest::{ENTRY_VERSION, Weight, describe, encode_list, encode_manifest, is_removal, settle, to_merge};
+use crate::step::step;
 use crate::sync::sync_directory;
 use hoga_model::time::{Clock, SystemClock};
 use paimon::CommitMessage;
 use paimon::spec::{
     CommitKind, DataFileMeta, FileKind, Manifest, ManifestEntry, ManifestFileMeta, ManifestList, Snapshot,
 };
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -32,8 +34,20 @@ pub(crate) struct Change {
     pub(crate) changelog: Vec<ManifestEntry>,
     /// Buckets of the entries.
     pub(crate) buckets: Option<Range<i32>>,
-    /// Files are taken out that were there in this snapshot: if it is not the latest any more, nothing is done.
-    pub(crate) only_after: Option<i64>,
+    pub(crate) only_if: Condition,
+    /// Of the snapshot; a compaction has none.
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) watermark: Option<i64>,
+}
+
+/// Without which a change is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    None,
+    /// This snapshot is still the latest.
+    Latest(i64),
+    /// The files that the change takes out were there in this snapshot, and nobody has taken one of them out since.
+    FilesSince(i64),
 }
 
 impl Change {
@@ -58,12 +72,14 @@ impl Change {
             entries: added(|message| &message.new_files),
             changelog: added(|message| &message.new_changelog_files),
             buckets: bucket().min().zip(bucket().max()).map(|(min, max)| min..max + 1),
-            only_after: None,
+            only_if: Condition::None,
+            properties: BTreeMap::new(),
+            watermark: None,
         }
     }
 
     fn rows(&self) -> i64 {
-        let rows = |entry: &ManifestEntry| match crate::manifest::is_removal(entry) {
+        let rows = |entry: &ManifestEntry| match is_removal(entry) {
             true => -entry.file().row_count,
             false => entry.file().row_count,
         };
@@ -72,7 +88,7 @@ impl Change {
 }
 
 impl Committer {
-    /// Publishes the change on top of the latest snapshot. None if it was to follow another one.
+    /// Publishes the change on top of the latest snapshot. None if its condition does not hold (any more).
     ///
     /// When it returns, snapshot and manifests are on disk and synced, and so are the directories' entries of them. Dying in
     /// between leaves manifests that no snapshot names, or the whole.
@@ -80,7 +96,7 @@ impl Committer {
         let manager = self.table.snapshot_manager();
         for _ in 0..TRIES_MAX {
             let latest = manager.get_latest_snapshot().await.map_err(self.failed("read the latest snapshot"))?;
-            if change.only_after.is_some() && change.only_after != latest.as_ref().map(Snapshot::id) {
+            if !self.holds(change, latest.as_ref()).await? {
                 return Ok(None);
             }
             let snapshot = self.snapshot_of(change, latest.as_ref()).await?;
@@ -93,6 +109,29 @@ impl Committer {
             }
         }
         Err(LakeError::Contended { table: self.name.clone(), tries: TRIES_MAX })
+    }
+
+    async fn holds(&self, change: &Change, latest: Option<&Snapshot>) -> Result<bool> {
+        let (base, latest) = match (change.only_if, latest.map_or(0, Snapshot::id)) {
+            (Condition::None, _) => return Ok(true),
+            (Condition::Latest(base), latest) => return Ok(base == latest),
+            (Condition::FilesSince(base), latest) => (base, latest),
+        };
+        let removed: HashSet<&str> =
+            change.entries.iter().filter(|entry| is_removal(entry)).map(|entry| &*entry.file().file_name).collect();
+        for id in base + 1..=latest {
+            let snapshot = match self.table.snapshot_manager().get_snapshot(id).await {
+                Err(paimon::Error::SnapshotNotExist { .. }) => return Ok(false), // nobody knows any more what it did
+                snapshot => snapshot.map_err(self.failed("read a snapshot"))?,
+            };
+            for manifest in self.read_list(snapshot.delta_manifest_list()).await? {
+                let entries = self.read_manifest(manifest.file_name()).await?;
+                if entries.iter().any(|entry| is_removal(entry) && removed.contains(&*entry.file().file_name)) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(base <= latest) // else the table was rolled back
     }
 
     /// Buckets of the table, as its options say.
@@ -138,7 +177,9 @@ impl Committer {
             .time_millis(SystemClock.now_ms().max(0) as u64)
             .total_record_count(rows_before.map(|before| before + rows))
             .delta_record_count(Some(rows))
-            .watermark(latest.and_then(Snapshot::watermark))
+            // as in Java: never backwards, and kept by changes that say nothing of it
+            .watermark(latest.and_then(Snapshot::watermark).max(change.watermark))
+            .properties((!change.properties.is_empty()).then(|| change.properties.clone().into_iter().collect()))
             .statistics(same_schema.and_then(Snapshot::statistics).map(str::to_owned))
             .index_manifest(latest.and_then(Snapshot::index_manifest).map(str::to_owned))
             .next_row_id(latest.and_then(Snapshot::next_row_id))
@@ -207,7 +248,8 @@ impl Committer {
     async fn write_metadata(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let path = self.table.snapshot_manager().manifest_path(name);
         let output = self.table.file_io().new_output(&path).map_err(self.failed("write a manifest"))?;
-        output.write(bytes.into()).await.map_err(self.failed("write a manifest"))
+        output.write(bytes.into()).await.map_err(self.failed("write a manifest"))?;
+        step(&self.directory)
     }
 
     /// False if a snapshot of this number is there already.
@@ -221,13 +263,16 @@ impl Committer {
         let worker = LakeError::worker(&self.name, "publish a snapshot");
         tokio::task::spawn_blocking(move || {
             sync_directory(&directory.join("manifest"))?; // before anything points into it
-            publish_file(&directory.join("snapshot"), &format!("snapshot-{id}"), &json)
+            step(&directory)?;
+            let published = publish_file(&directory.join("snapshot"), &format!("snapshot-{id}"), &json)?;
+            step(&directory)?;
+            Ok(published)
         })
         .await
         .map_err(worker)?
     }
 
-    fn failed(&self, action: &'static str) -> impl FnOnce(paimon::Error) -> LakeError {
+    pub(crate) fn failed(&self, action: &'static str) -> impl FnOnce(paimon::Error) -> LakeError {
         LakeError::paimon(&self.name, action)
     }
 }
@@ -260,7 +305,7 @@ fn publish_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<bool> {
 }
 
 /// 128 random bits, written as Paimon writes its names.
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     let text = format!("{:032x}", rand::random::<u128>());
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }

@@ -9,7 +9,7 @@ use crate::commit::Committer;
 use crate::error::{LakeError, Result};
 use crate::manifest::ENTRY_VERSION;
 use crate::prepare::data_files;
-use crate::publish::Change;
+use crate::publish::{Change, Condition};
 use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
 use paimon::spec::{CommitKind, FileKind, ManifestEntry, Snapshot};
@@ -115,7 +115,7 @@ impl Committer {
         let user = format!("{}{COMMIT_USER_SUFFIX}", self.commit_user);
         let mut change = Change::append(&user, snapshot.id(), &messages, self.total_buckets());
         change.kind = CommitKind::COMPACT;
-        change.only_after = Some(snapshot.id());
+        change.only_if = Condition::Latest(snapshot.id());
         change.entries.extend(crowded.iter().flat_map(removals));
         let rewritten = self.publish(&change).await?;
         tracing::info!(

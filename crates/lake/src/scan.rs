@@ -4,6 +4,7 @@ use crate::changes::{KeyCodec, kept};
 use crate::error::{LakeError, Result};
 use crate::filter::{Filter, to_predicate};
 use crate::live::{State, TableIdentity};
+use crate::pins::{Pin, Pins};
 use crate::tail::BATCH_ROWS_MAX;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{cast, filter_record_batch};
@@ -40,10 +41,13 @@ pub struct ScanRequest {
 pub(crate) struct Pinned {
     pub(crate) snapshot: Snapshot,
     table: Table,
+    /// None if a tag keeps it.
+    _pin: Option<Pin>,
 }
 
 impl Pinned {
-    pub(crate) fn new(table: &Table, snapshot: Snapshot) -> Pinned {
+    pub(crate) fn new(table: &Table, snapshot: Snapshot, pins: &Arc<Pins>) -> Pinned {
+        let pin = pins.pin(snapshot.id());
         let mut options = HashMap::new();
         for (key, value) in [
             ("source.split.target-size", SPLIT_BYTES_TARGET),
@@ -55,7 +59,7 @@ impl Pinned {
             }
         }
         let table = table.copy_with_options(options).copy_with_pinned_snapshot(&snapshot);
-        Pinned { snapshot, table }
+        Pinned { snapshot, table, _pin: pin }
     }
 }
 
@@ -327,7 +331,7 @@ fn spread(mut splits: Vec<DataSplit>, partitions: usize) -> Vec<Vec<DataSplit>> 
 }
 
 /// What the reader gives, in exactly the table's types: strings come as Utf8View and nested fields with other names.
-fn align(table: &str, batch: &RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn align(table: &str, batch: &RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
     let columns = output
         .fields()
         .iter()

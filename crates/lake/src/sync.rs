@@ -2,6 +2,7 @@
 //! power cut a committed snapshot could point to names that are not there.
 
 use crate::error::{LakeError, Result};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,41 @@ pub(crate) fn sync_data_directories(table: &Path, partition_depth: usize, files:
         directories.extend(partition.ancestors().take_while(|dir| dir.starts_with(table)).map(Path::to_owned));
     }
     directories.iter().try_for_each(|directory| sync_directory(directory))
+}
+
+/// Where these data files are; those that are gone are left out.
+pub(crate) fn find_data_files(table: &Path, partition_depth: usize, names: &HashSet<String>) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if names.is_empty() {
+        return Ok(found);
+    }
+    for bucket in bucket_directories(table, partition_depth)? {
+        let list = || LakeError::io("list the directory", &bucket);
+        for entry in std::fs::read_dir(&bucket).map_err(list())? {
+            let entry = entry.map_err(list())?;
+            if entry.file_name().to_str().is_some_and(|name| names.contains(name)) {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// All folders of data files.
+pub(crate) fn bucket_directories(table: &Path, partition_depth: usize) -> Result<Vec<PathBuf>> {
+    let mut partitions = Vec::new();
+    collect_partitions(table, partition_depth, &mut partitions)?;
+    let mut buckets = Vec::new();
+    for partition in partitions {
+        let list = || LakeError::io("list the directory", &partition);
+        for entry in std::fs::read_dir(&partition).map_err(list())? {
+            let entry = entry.map_err(list())?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with("bucket-")) {
+                buckets.push(entry.path());
+            }
+        }
+    }
+    Ok(buckets)
 }
 
 fn collect_partitions(directory: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<()> {

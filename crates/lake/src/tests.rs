@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bars;
+mod care;
 mod commits;
+mod compaction;
 mod figures;
 mod keyed;
 mod keyed_cases;

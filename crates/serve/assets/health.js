@@ -33,7 +33,7 @@ export class HealthView {
     const tables = make("div", "tables");
     this.streams = new Grid(tables, "streams", ["stream", "received", "rate", "lastEvent"]);
     this.jobs = new Grid(tables, "jobs", ["job", "rowsIn", "rowsOut", "rate", "lag", "dead"]);
-    this.tables = new Grid(tables, "tables", ["table", "committed", "live", "snapshot", "commitAge"]);
+    this.tables = new Grid(tables, "tables", ["table", "committed", "live", "snapshot", "commitAge", "files", "bytes"]);
     this.topics = new Grid(tables, "topics", ["topic", "records", "partitions", "bytes"]);
     this.panel.append(top, tables);
   }
@@ -105,6 +105,7 @@ export class HealthView {
       table.name, count(table.committed_rows), count(table.live_rows),
       table.last_snapshot_id === null ? "–" : `#${table.last_snapshot_id}`,
       table.last_commit_age_ms === null ? "–" : `${duration(table.last_commit_age_ms)} ${t("ago")}`,
+      table.files === null ? "–" : count(table.files), table.bytes === null ? "–" : bytes(table.bytes),
     ]));
     this.topics.show(topics.map((topic) => [
       topic.name, count(sum(topic.partitions.map((p) => p.end_offset - p.start_offset))),

@@ -90,6 +90,7 @@ const WORDS = {
   live: ["실시간", "live"],
   snapshot: ["스냅샷", "snapshot"],
   commitAge: ["커밋", "commit"],
+  files: ["파일", "files"],
   topics: ["토픽", "Topics"],
   topic: ["토픽", "topic"],
   records: ["레코드", "records"],

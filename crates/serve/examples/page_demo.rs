@@ -341,6 +341,8 @@ fn health_source(source: String, received: Arc<AtomicU64>) -> hoga_serve::health
                     last_snapshot_id: Some(seconds as i64 / 30 + 1),
                     last_commit_age_ms: Some((seconds * 1_000.0) as u64 % 30_000),
                     files: Some(12),
+                    bytes: Some(48_000_000),
+                    snapshots: Some(120),
                 })
                 .into(),
             checkpoint: CheckpointHealth {

@@ -30,6 +30,9 @@ pub struct Health {
     #[serde(default)]
     pub nodes: Vec<NodeHealth>,
     pub checkpoint: CheckpointHealth,
+    /// What the care of the tables did since the start.
+    #[serde(default)]
+    pub care: CareHealth,
     pub process: ProcessHealth,
     /// Records that nobody could read, since the start.
     pub dead_letters_total: u64,
@@ -172,7 +175,28 @@ pub struct TableHealth {
     pub live_rows: u64,
     pub last_snapshot_id: Option<i64>,
     pub last_commit_age_ms: Option<u64>,
+    /// Data files that the last snapshot names, and their size; of the last look at the table.
     pub files: Option<u64>,
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Snapshots that are kept.
+    #[serde(default)]
+    pub snapshots: Option<u64>,
+}
+
+/// Compaction and expiry of all tables, since the start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CareHealth {
+    pub compactions_total: u64,
+    /// Small files that were merged.
+    pub files_merged_total: u64,
+    pub snapshots_expired_total: u64,
+    pub partitions_expired_total: u64,
+    /// Files that nobody named any more.
+    pub files_deleted_total: u64,
+    pub errors_total: u64,
+    /// The last of them.
+    pub error: Option<String>,
 }
 
 /// Event time of one source. Times are milliseconds since the epoch; `None` before the first row.

@@ -17,7 +17,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 pub use error::ServeError;
-pub use procedure::{Argument, Call, CallError, Procedures};
+pub use procedure::{Answer, Argument, Call, CallError, Procedures};
 pub use secret::Secret;
 
 /// Makes a session in which every table is pinned to the moment of the call (catalog `hoga`, schema `upbit`).

@@ -2,10 +2,10 @@
 //! it is the binary's, which implements [`Procedures`].
 
 use std::fmt::Debug;
+use std::pin::Pin;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use futures::future::BoxFuture;
 
 /// The schema that procedures are in.
 const SCHEMA: &str = "sys";
@@ -41,10 +41,13 @@ impl CallError {
     }
 }
 
+/// The lines that a call answers.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Vec<String>, CallError>> + Send>>;
+
 /// Performs calls.
 pub trait Procedures: Debug + Send + Sync {
     /// The lines of the answer. It goes on if its caller leaves.
-    fn call(&self, call: Call) -> BoxFuture<'static, Result<Vec<String>, CallError>>;
+    fn call(&self, call: Call) -> Answer;
 }
 
 impl Call {

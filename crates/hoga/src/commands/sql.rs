@@ -4,9 +4,11 @@ mod output;
 
 use crate::cli::SqlArgs;
 use crate::failure::{Failure, with_causes};
+use crate::up::procedures::TableProcedures;
 use crate::up::topology::{COMMIT_USER, QUERY_PARTITIONS};
 use hoga_engine::{QueryLimits, QueryService};
 use hoga_lake::{Lake, LakeOptions};
+use hoga_model::time::SystemClock;
 use hoga_serve::SessionFactory;
 use hoga_serve::postgres::{self, PostgresConfig};
 use std::io::Read;
@@ -110,10 +112,12 @@ async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, 
         partitions: QUERY_PARTITIONS,
         spill_folder: std::env::temp_dir(),
     };
+    let procedures = TableProcedures::offline(tables.clone(), Arc::new(SystemClock));
     let queries = QueryService::new(tables, &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
     let sessions: SessionFactory = Arc::new(move || queries.session());
-    let config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
+    let mut config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
+    config.procedures = Some(procedures);
     let running = postgres::serve(config, sessions, cancel).await.map_err(|error| Failure::of(&error))?;
     Ok(format!("postgres://hoga@{}/hoga", running.local_addr()))
 }

@@ -2,6 +2,7 @@
 
 use crate::collector::CollectorStats;
 use crate::repair::RepairStatus;
+use crate::up::care::Care;
 use crate::up::exchange::Exchange;
 use crate::up::kafka;
 use crate::up::process::{self, CpuMeter};
@@ -37,6 +38,7 @@ pub struct HealthReport {
     repair: Option<Arc<RepairStatus>>,
     clock: Arc<dyn Clock>,
     kafka: Option<Arc<Broker>>,
+    care: Arc<Care>,
     samples: Mutex<(Samples, CpuMeter)>,
 }
 
@@ -55,11 +57,12 @@ pub struct ReportParts {
     pub clock: Arc<dyn Clock>,
     /// The Kafka listener, if there is one.
     pub kafka: Option<Arc<Broker>>,
+    pub care: Arc<Care>,
 }
 
 impl HealthReport {
     pub fn new(parts: ReportParts) -> Arc<HealthReport> {
-        let ReportParts { exchange, collector, engine, log, disk, election, repair, clock, kafka } = parts;
+        let ReportParts { exchange, collector, engine, log, disk, election, repair, clock, kafka, care } = parts;
         let samples = Mutex::new((Samples::default(), CpuMeter::start()));
         let started = Instant::now();
         Arc::new(HealthReport {
@@ -73,6 +76,7 @@ impl HealthReport {
             repair,
             clock,
             kafka,
+            care,
             samples,
         })
     }
@@ -111,10 +115,11 @@ impl HealthReport {
             gaps: self.repair.as_deref().map(|status| gap_health(status, now_ms)),
             topics: self.topics(),
             jobs: self.jobs(samples),
-            tables: self.engine.tables().iter().map(|table| table_health(table, now_ms)).collect(),
+            tables: self.engine.tables().iter().map(|table| table_health(table, &self.care, now_ms)).collect(),
             event_time: self.event_time(),
             nodes: self.nodes(),
             checkpoint: self.checkpoint(now_ms),
+            care: self.care.health(),
             process: ProcessHealth {
                 resident_bytes: process::resident_bytes(),
                 cpu_seconds_total: process::cpu_seconds(),
@@ -244,7 +249,8 @@ fn gap_health(status: &RepairStatus, now_ms: i64) -> GapHealth {
     }
 }
 
-fn table_health(table: &LiveTable, now_ms: i64) -> TableHealth {
+fn table_health(table: &LiveTable, care: &Care, now_ms: i64) -> TableHealth {
+    let files = care.files(table.name());
     let status = table.status();
     TableHealth {
         name: table.name().to_owned(),
@@ -252,7 +258,9 @@ fn table_health(table: &LiveTable, now_ms: i64) -> TableHealth {
         live_rows: status.tail_rows,
         last_snapshot_id: status.snapshot_id,
         last_commit_age_ms: status.last_commit_ms.map(|last_ms| age_ms(now_ms, last_ms)),
-        files: None,
+        files: files.map(|files| files.files),
+        bytes: files.map(|files| files.bytes),
+        snapshots: files.map(|files| files.snapshots),
     }
 }
 

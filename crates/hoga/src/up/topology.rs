@@ -8,11 +8,13 @@ use crate::failure::Failure;
 use crate::output;
 use crate::repair::{RepairStatus, Repairer, SharedCollector};
 use crate::up::PARTITIONS;
+use crate::up::care::Care;
 use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
 use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
 use crate::up::log_place;
+use crate::up::procedures::TableProcedures;
 use crate::up::topics::LogTopics;
 use hoga_engine::flow::sink_topic_meanings;
 use hoga_engine::graph::Graph;
@@ -91,6 +93,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     };
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
     let Collecting { mut sink, relay, repairer } = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+    let care = Care::new(rooms.engine.tables(), rooms.clock.clone());
     let report = HealthReport::new(ReportParts {
         exchange: exchange.clone(),
         collector: stats,
@@ -101,12 +104,14 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         repair: repairer.as_ref().map(|repairer| repairer.status.clone()),
         clock: rooms.clock.clone(),
         kafka: broker.clone(),
+        care: care.clone(),
     });
     let disk = rooms.place.disk().cloned();
     let topics = LogTopics::new(rooms.log.clone(), disk, rooms.engine.clone(), broker, rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
     let (ready, serving) =
         start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), kafka, &cancel).await?;
+    let caring = care.start(cancel.clone());
     // jobs go on until the collector is done: they are stopped after it
     let engine_cancel = CancellationToken::new();
     let engine = tokio::spawn({
@@ -153,6 +158,9 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         Some(pipeline) => pipeline.finish().await,
         None => Ok(()),
     };
+    if let Err(error) = caring.await {
+        tracing::error!(%error, "the task that cares for tables ended badly");
+    }
     if let Err(error) = background.await {
         tracing::error!(%error, "the retention task ended badly");
     }
@@ -401,6 +409,7 @@ async fn start_listeners(
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);
     postgres_config.statement_timeout = config.statement_timeout;
+    postgres_config.procedures = Some(TableProcedures::online(rooms.engine.tables(), rooms.clock.clone()));
     postgres_config.password = config.postgres_password.clone().map(Secret::new);
     let postgres =
         postgres::serve(postgres_config, sessions, cancel.clone()).await.map_err(|error| Failure::of(&error))?;

@@ -203,6 +203,20 @@ fn tables(text: &mut Text, health: &Health) {
     family("hoga_table_snapshot_id", "The last snapshot.", |table| table.last_snapshot_id.map(|id| id as f64));
     family("hoga_table_commit_age_seconds", "Time since the last commit.", |t| t.last_commit_age_ms.map(seconds));
     family("hoga_table_files", "Data files in the last snapshot.", |table| table.files.map(|files| files as f64));
+    family("hoga_table_bytes", "Size of these files.", |table| table.bytes.map(|bytes| bytes as f64));
+    family("hoga_table_snapshots", "Snapshots that are kept.", |table| table.snapshots.map(|count| count as f64));
+    let care = &health.care;
+    for (name, help, value) in [
+        ("hoga_care_compactions_total", "Merges of small files.", care.compactions_total),
+        ("hoga_care_files_merged_total", "Small files that were merged.", care.files_merged_total),
+        ("hoga_care_snapshots_expired_total", "Snapshots that expired.", care.snapshots_expired_total),
+        ("hoga_care_partitions_expired_total", "Partitions that expired.", care.partitions_expired_total),
+        ("hoga_care_files_deleted_total", "Files that no snapshot named any more.", care.files_deleted_total),
+        ("hoga_care_errors_total", "Failures of the care of tables.", care.errors_total),
+    ] {
+        text.family(name, "counter", help);
+        text.sample(name, &[], value as f64);
+    }
     let checkpoint = &health.checkpoint;
     for (name, help, value) in [
         ("hoga_checkpoint_id", "The last checkpoint.", checkpoint.last_id.map(|id| id as f64)),
