@@ -171,7 +171,7 @@ async fn old_partitions_go() {
     assert_eq!(table.expire_partitions(Some(10 * DAY_MS), 3 * DAY_MS).await.unwrap(), 0, "as the call says");
 }
 
-/// A process that dies at every step of a commit, a merge, partition expiry or snapshot expiry, again and again: whatever is
+/// A process that dies at every step of a commit, a merge or snapshot expiry, again and again: whatever is
 /// there afterwards can be read, the rows are all there once, and the cleaner leaves exactly what is named.
 #[tokio::test]
 async fn death_at_every_step() {
