@@ -21,7 +21,9 @@ from truth import differences, from_disk, from_log, from_sql, read_truth
 SEEDS = [int(seed) for seed in os.environ.get("HOGA_FAULT_SEEDS", "1,2").split(",")]
 MARKETS, RATE, SECONDS = 12, 300, 25
 # Repair goes on this long after the last trade was made, on a quiet machine: a 418 alone stops it for 30 s.
-REPAIR_S = 120
+REPAIR_S = 240
+# One case may wait for all of that; a case that passes takes 40 s.
+pytestmark = pytest.mark.timeout(900)
 
 # Each line is one exchange. `any` is one of disconnect, close, error, clock, silence, stall, outage, block.
 CASES = {
@@ -78,7 +80,10 @@ def wait_for_the_truth(up: Up, sim, truth_path: Path):
         wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] >= len(truth), f"{len(truth)} trades", REPAIR_S, every_s=0.5)
     except AssertionError:
         raise AssertionError(f"{differences(from_sql(up), truth)}\nunsettled: {unsettled(up)[:5]}") from None
-    wait_for(lambda: not unsettled(up), "every gap to be settled", REPAIR_S, every_s=0.5)
+    try:
+        wait_for(lambda: not unsettled(up), "every gap to be settled", REPAIR_S, every_s=0.5)
+    except AssertionError:
+        raise AssertionError(f"unsettled after {REPAIR_S} s: {unsettled(up)[:5]}; {up.status()['gaps']}") from None
     return truth
 
 
@@ -91,7 +96,7 @@ def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:
         expected = "repaired" if gap["channel"] == "trade" else "begin" if gap["cause"] == "begin" else "lost"
         assert gap["state"] == expected, gap
     began = min(gap["gap_from"] for gap in found)
-    slop = timedelta(seconds=2 * slack())
+    slop = timedelta(seconds=3 * slack())
     for at, fault, clients in faults_seen(sim):
         if fault not in CONNECTION_LOST or clients == 0 or at < began:
             continue

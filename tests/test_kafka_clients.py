@@ -48,7 +48,7 @@ def test_every_codec_between_clients(stage):
 
 
 def read_offsets(up, topic, partition) -> range:
-    consumer = Consumer({"bootstrap.servers": up.kafka, "group.id": "look"})
+    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "look"})
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
     consumer.close()
     return range(low, high)
@@ -78,7 +78,7 @@ def test_groups_by_kafkas_own_tools(stage):
     up = broker(stage)
     create_topic(up.kafka, "t", 2)
     produce(up.kafka, "t", [b"%d" % n for n in range(100)])
-    consumer = Consumer({"bootstrap.servers": up.kafka, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False})
     consumer.subscribe(["t"])
     read = 0
     while read < 100:
@@ -104,12 +104,12 @@ def test_offsets_by_time(stage):
 
 
     for codec in CODECS:
-        producer = Producer({"bootstrap.servers": up.kafka, "compression.type": codec, "linger.ms": 100})
+        producer = Producer({"log_level": 2, "bootstrap.servers": up.kafka, "compression.type": codec, "linger.ms": 100})
         base = now_ms - 1_000_000 + CODECS.index(codec) * 10_000
         for n in range(100):
             producer.produce("timed", b"v" * 50, timestamp=base + n * 10)
         producer.flush()
-    consumer = Consumer({"bootstrap.servers": up.kafka, "group.id": "x"})
+    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "x"})
     base = now_ms - 1_000_000
     for ask, want in [(0, 0), (base, 0), (base + 5, 1), (base + 10_250, 125), (base + 40_990, 499), (base + 50_000, -1)]:
         found = consumer.offsets_for_times([TopicPartition("timed", 0, ask)], timeout=20)[0]

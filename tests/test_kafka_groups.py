@@ -20,7 +20,7 @@ class Member(threading.Thread):
     def __init__(self, bootstrap: str, strategy: str, seen: Counter, lock: threading.Lock, instance: str | None = None):
         super().__init__(daemon=True)
         config = {
-            "bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False,
+            "log_level": 2, "bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False,
             "partition.assignment.strategy": strategy, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 500,
         }  # fmt: skip
         if instance:
@@ -66,7 +66,7 @@ class Member(threading.Thread):
 
 def feed(bootstrap: str, count: int, stop: threading.Event, sent: list) -> threading.Thread:
     def run():
-        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        producer = Producer({"log_level": 2, "bootstrap.servers": bootstrap, "linger.ms": 5})
         for n in range(count):
             value = b"%d" % n
             producer.produce("t", value, key=value)
