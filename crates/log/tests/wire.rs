@@ -116,10 +116,11 @@ impl Peer {
 
     /// Error code and offset.
     fn produce(&mut self, records: usize) -> (i16, i64) {
-        let record = Record { value: Bytes::from(vec![b'v'; 1_000]), ..Record::default() };
-        let records = vec![record; records];
-        let batch = BatchEncoder::new(Compression::None).encode(0, &records).map(|e| Bytes::copy_from_slice(e.bytes));
-        let part = PartitionProduceData::default().with_records(Some(batch.unwrap()));
+        self.produce_batch(batch(records))
+    }
+
+    fn produce_batch(&mut self, batch: Bytes) -> (i16, i64) {
+        let part = PartitionProduceData::default().with_records(Some(batch));
         let topic = TopicProduceData::default()
             .with_name(TopicName(StrBytes::from_static_str("t")))
             .with_partition_data(vec![part]);
@@ -136,6 +137,24 @@ impl Peer {
             error == Err(io::ErrorKind::ConnectionReset)
         }
     }
+}
+
+fn batch(records: usize) -> Bytes {
+    let record = Record { value: Bytes::from(vec![b'v'; 1_000]), ..Record::default() };
+    let records = vec![record; records];
+    let batch = BatchEncoder::new(Compression::None).encode(0, &records).map(|e| Bytes::copy_from_slice(e.bytes));
+    batch.unwrap()
+}
+
+/// A batch of an idempotent producer.
+fn numbered(records: usize, producer: i64, epoch: i16, sequence: i32) -> Bytes {
+    let mut bytes = batch(records).to_vec();
+    bytes[43..51].copy_from_slice(&producer.to_be_bytes());
+    bytes[51..53].copy_from_slice(&epoch.to_be_bytes());
+    bytes[53..57].copy_from_slice(&sequence.to_be_bytes());
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    Bytes::from(bytes)
 }
 
 fn fetch(max_bytes: i32) -> FetchRequest {
@@ -252,6 +271,33 @@ fn a_full_disk_refuses_and_recovers() {
     assert!(errors.contains(&("Produce", STORAGE_ERROR, 2)), "{errors:?}");
     let fetched = stage.log.fetch("t", 0, 0, usize::MAX).unwrap();
     assert_eq!((fetched.records.len(), fetched.damaged), (6, None));
+}
+
+#[test]
+fn a_producer_of_before_and_a_producer_that_skips_are_told_so() {
+    const OUT_OF_ORDER: i16 = 45;
+    const OLD_EPOCH: i16 = 47;
+    let stage = Stage::new(|_| {});
+    let mut peer = stage.connect();
+    assert_eq!(peer.produce_batch(numbered(3, 7, 1, 0)), (0, 0));
+    assert_eq!(
+        peer.produce_batch(numbered(3, 7, 1, 0)),
+        (0, 0),
+        "again: the same answer, and no second time in the log"
+    );
+    assert_eq!(peer.produce_batch(numbered(3, 7, 1, 4)), (OUT_OF_ORDER, -1), "3 is next");
+    assert_eq!(peer.produce_batch(numbered(3, 7, 0, 3)), (OLD_EPOCH, -1));
+    assert_eq!(peer.produce_batch(numbered(3, 7, 1, 3)), (0, 3), "the connection and the producer live on");
+    assert_eq!(peer.produce_batch(numbered(1, 7, 2, 0)), (0, 6), "a newer epoch begins anew");
+    assert_eq!(peer.produce_batch(numbered(1, 7, 1, 6)), (OLD_EPOCH, -1), "and ends the one before");
+    let errors = stage.metrics.errors();
+    assert_eq!(errors, [("Produce", OUT_OF_ORDER, 1), ("Produce", OLD_EPOCH, 2)]);
+    assert_eq!(
+        stage.log.fetch("t", 0, 0, usize::MAX).unwrap().records.len(),
+        7,
+        "nothing twice, nothing of what was refused"
+    );
+    stage.check();
 }
 
 #[test]

@@ -201,6 +201,49 @@ fn bad_batches_are_refused_by_their_own_code() {
 }
 
 #[test]
+fn what_does_not_exist_is_refused_and_the_rest_is_answered() {
+    use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+    use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    let mut stage = Stage::new();
+    stage.ask(9, &produce("t", 0, batch(10)));
+    let asked = [("t", 0, 0), ("t", 2, unknown), ("t", -1, unknown), ("nope", 0, unknown)];
+    for version in versions::<FetchRequest>() {
+        let part = |number| FetchPartition::default().with_partition(number).with_partition_max_bytes(1 << 20);
+        let topics = asked.map(|(topic, number, _)| {
+            FetchTopic::default().with_topic(name(topic)).with_partitions(vec![part(number)])
+        });
+        // an error is told at once, however long the client would wait for bytes
+        let request = FetchRequest::default().with_max_wait_ms(60_000).with_min_bytes(1 << 20).with_max_bytes(1 << 20);
+        let response = stage.ask(version, &request.with_topics(topics.to_vec()));
+        let parts = response.responses.iter().map(|topic| &topic.partitions[0]);
+        let found: Vec<_> = parts
+            .map(|part| (part.partition_index, part.error_code, part.records.as_ref().is_some_and(|r| !r.is_empty())))
+            .collect();
+        assert_eq!(found, asked.map(|(_, number, error)| (number, error, error == 0)), "version {version}");
+    }
+    for version in versions::<ListOffsetsRequest>() {
+        let part = |number| ListOffsetsPartition::default().with_partition_index(number).with_timestamp(-1);
+        let topics = asked.map(|(topic, number, _)| {
+            ListOffsetsTopic::default().with_name(name(topic)).with_partitions(vec![part(number)])
+        });
+        let response = stage.ask(version, &ListOffsetsRequest::default().with_topics(topics.to_vec()));
+        let parts = response.topics.iter().map(|topic| &topic.partitions[0]);
+        let found: Vec<_> = parts.map(|part| (part.partition_index, part.error_code, part.offset)).collect();
+        assert_eq!(
+            found,
+            asked.map(|(_, number, error)| (number, error, if error == 0 { 10 } else { -1 })),
+            "version {version}"
+        );
+    }
+    let errors = stage.broker.metrics().errors();
+    let refused =
+        |api: &str| errors.iter().find(|(name, code, _)| (*name, *code) == (api, unknown)).map(|(_, _, count)| *count);
+    assert_eq!(refused("Fetch"), Some(3 * versions::<FetchRequest>().count() as u64), "{errors:?}");
+    assert_eq!(refused("ListOffsets"), Some(3 * versions::<ListOffsetsRequest>().count() as u64), "{errors:?}");
+}
+
+#[test]
 fn a_producer_that_wants_no_answer_is_closed_if_it_is_wrong() {
     let mut stage = Stage::new();
     let mut ask = |records: Bytes| {
