@@ -40,11 +40,35 @@ def test_every_codec_between_clients(stage):
     )  # fmt: skip
     assert sorted(by_java.splitlines()) == sorted(value.decode() for value in want)
     # Kafka reads the files themselves, every record of them
-    segments = sorted((up.log_dir / "codecs-0").glob("*.log"))
-    dump = java("org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", ",".join(map(str, segments)))
-    used = {codec for codec in CODECS if f"compresscodec: {codec}" in dump.lower()}
-    assert used >= {"gzip", "snappy", "lz4", "zstd"}, dump[:1000]
-    assert dump.count("| offset:") == len(read_offsets(up, "codecs", 0))
+    used, read = set(), 0
+    for partition in range(3):
+        segments = sorted((up.log_dir / f"codecs-{partition}").glob("*.log"))
+        dump = java("org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", ",".join(map(str, segments)))
+        used |= {codec for codec in CODECS if f"compresscodec: {codec}" in dump.lower()}
+        assert dump.count("| offset:") == len(read_offsets(up, "codecs", partition)), dump[:1000]
+        read += dump.count("| offset:")
+    assert used >= {"gzip", "snappy", "lz4", "zstd"}
+    assert read == len(want)
+
+
+def test_kafkas_performance_tools(stage):
+    """What users measure with: every record is counted by both, and is there."""
+    up = broker(stage)
+    at = ["--bootstrap-server", up.kafka]
+    create_topic(up.kafka, "perf")
+    told = java(
+        "org.apache.kafka.tools.ProducerPerformance", "--topic", "perf", "--num-records", "20000", "--record-size", "300", "--throughput", "-1",
+        "--command-property", f"bootstrap.servers={up.kafka}", "acks=all", "compression.type=lz4",
+    )  # fmt: skip
+    assert "20000 records sent" in told, told
+    assert sum(len(read_offsets(up, "perf", partition)) for partition in range(3)) == 20_000
+    told = java("org.apache.kafka.tools.ConsumerPerformance", *at, "--topic", "perf", "--num-records", "20000", "--timeout", "60000")
+    columns, values = [[each.strip() for each in line.split(",")] for line in told.splitlines() if "," in line][-2:]
+    assert int(dict(zip(columns, values))["data.consumed.in.nMsg"]) >= 20_000, told
+    told = java(
+        "org.apache.kafka.tools.EndToEndLatency", *at, "--topic", "perf-latency", "--num-records", "500", "--producer-acks", "all", "--record-size", "300",
+    )  # fmt: skip
+    assert "99th = " in told, told
 
 
 def read_offsets(up, topic, partition) -> range:
