@@ -20,7 +20,7 @@ from truth import differences, from_disk, from_log, from_sql, read_truth
 
 SEEDS = [int(seed) for seed in os.environ.get("HOGA_FAULT_SEEDS", "1,2").split(",")]
 MARKETS, RATE, SECONDS = 12, 300, 25
-# Repair goes on this long after the last trade was made, on a quiet machine: a 418 alone stops it for 30 s.
+# Repair goes on this long after the last trade was made, on a quiet machine: a 418 to REST stops it for 30 s, one to a handshake for up to 150 s.
 REPAIR_S = 240
 # One case may wait for all of that; a case that passes takes 40 s.
 pytestmark = pytest.mark.timeout(900)
