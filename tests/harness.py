@@ -28,6 +28,11 @@ def slack() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+def librdkafka(bootstrap: str) -> dict:
+    """Settings of a librdkafka client: for a broker that a test has ended it goes on trying, and says so only to itself."""
+    return {"bootstrap.servers": bootstrap, "log_level": 2}
+
+
 def find_binary() -> Path:
     """The binary under test: `HOGA_BIN`, or what `scripts/test` has built."""
     if given := os.environ.get("HOGA_BIN"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from harness import Stage, Up, slack
+from harness import Stage, Up, librdkafka, slack
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER = ROOT / "scripts" / "peers" / "kafka"
@@ -64,7 +64,7 @@ def franz(command: str, bootstrap: str, topic: str, *args: object):
 @functools.cache
 def admin(bootstrap: str) -> AdminClient:
     """Kept: what it was asked for ends with it."""
-    return AdminClient({"log_level": 2, "bootstrap.servers": bootstrap})
+    return AdminClient(librdkafka(bootstrap))
 
 
 def create_topic(bootstrap: str, topic: str, partitions: int = 3, config: dict | None = None) -> None:
@@ -74,7 +74,7 @@ def create_topic(bootstrap: str, topic: str, partitions: int = 3, config: dict |
 
 def produce(bootstrap: str, topic: str, values: list[bytes], **config) -> dict[bytes, tuple[int, int]]:
     """Sends all values and waits for them; where each one is: partition and offset."""
-    producer = Producer({"log_level": 2, "bootstrap.servers": bootstrap, "linger.ms": 5, **config})
+    producer = Producer({**librdkafka(bootstrap), "linger.ms": 5, **config})
     places: dict[bytes, tuple[int, int]] = {}
     failures: list[KafkaError] = []
 
@@ -93,7 +93,7 @@ def produce(bootstrap: str, topic: str, values: list[bytes], **config) -> dict[b
 
 def consume(bootstrap: str, topic: str, want: int, **config) -> list:
     """All messages of a topic from its beginning, at least `want` of them."""
-    settings = {"log_level": 2, "bootstrap.servers": bootstrap, "group.id": f"reader-{time.monotonic_ns()}", "auto.offset.reset": "earliest", **config}
+    settings = {**librdkafka(bootstrap), "group.id": f"reader-{time.monotonic_ns()}", "auto.offset.reset": "earliest", **config}
     consumer = Consumer({"enable.partition.eof": True, **settings})
     metadata = consumer.list_topics(topic, timeout=TIMEOUT_S)
     partitions = list(metadata.topics[topic].partitions)

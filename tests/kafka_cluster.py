@@ -17,7 +17,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from harness import slack, wait_for
+from harness import librdkafka, slack, wait_for
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "peers" / "kafka"
 HEAP = "-Xms512m -Xmx512m"
@@ -77,7 +77,7 @@ class KafkaCluster:
     def admin(self) -> AdminClient:
         """One for the whole life: its futures die with it."""
         if self._admin is None:
-            self._admin = AdminClient({"log_level": 2, "bootstrap.servers": self.bootstrap})
+            self._admin = AdminClient(librdkafka(self.bootstrap))
         return self._admin
 
     def topics(self) -> set[str]:
@@ -93,7 +93,7 @@ class KafkaCluster:
     def read(self, topic: str, isolation: str = "read_committed") -> list[Message]:
         """Everything in the topic that is committed, by partition and offset."""
         consumer = Consumer({
-            "log_level": 2, "bootstrap.servers": self.bootstrap, "group.id": f"test-{time.monotonic_ns()}", "enable.auto.commit": False,
+            **librdkafka(self.bootstrap), "group.id": f"test-{time.monotonic_ns()}", "enable.auto.commit": False,
             "isolation.level": isolation, "enable.partition.eof": True, "auto.offset.reset": "earliest",
         })  # fmt: skip
         try:

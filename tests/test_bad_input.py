@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from confluent_kafka import KafkaError, Producer
-from harness import STOP_LIMIT_S, STOP_TIMEOUT_S, Stage, find_binary, free_port, slack, wait_for
+from harness import STOP_LIMIT_S, STOP_TIMEOUT_S, Stage, find_binary, free_port, librdkafka, slack, wait_for
 from kafka_clients import broker, consume, create_topic, metric
 from truth import differences, from_disk, from_log, from_sql
 
@@ -131,7 +131,7 @@ def test_full_disk_refuses_producers_and_takes_them_again(stage: Stage, small_di
     (small_disk / "ballast").write_bytes(b"\0" * (4 << 20))
     up = broker(stage, data_dir=small_disk / "data")
     create_topic(up.kafka, "t", 1)
-    producer = Producer({"log_level": 2, "bootstrap.servers": up.kafka, "retries": 0, "linger.ms": 0})
+    producer = Producer({**librdkafka(up.kafka), "retries": 0, "linger.ms": 0})
     acknowledged: list[bytes] = []
 
     def send(value: bytes) -> KafkaError | None:

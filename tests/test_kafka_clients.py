@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, OffsetSpec, ResourceType
-from harness import wait_for
+from harness import librdkafka, wait_for
 from kafka_batches import read_partition
 from kafka_clients import CODECS, TOPIC_TOOL, admin, broker, consume, create_topic, java, kcat, metric, produce, values_of
 
@@ -72,7 +72,7 @@ def test_kafkas_performance_tools(stage):
 
 
 def read_offsets(up, topic, partition) -> range:
-    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "look"})
+    consumer = Consumer({**librdkafka(up.kafka), "group.id": "look"})
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
     consumer.close()
     return range(low, high)
@@ -102,7 +102,7 @@ def test_groups_by_kafkas_own_tools(stage):
     up = broker(stage)
     create_topic(up.kafka, "t", 2)
     produce(up.kafka, "t", [b"%d" % n for n in range(100)])
-    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer = Consumer({**librdkafka(up.kafka), "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False})
     consumer.subscribe(["t"])
     read = 0
     while read < 100:
@@ -128,12 +128,12 @@ def test_offsets_by_time(stage):
 
 
     for codec in CODECS:
-        producer = Producer({"log_level": 2, "bootstrap.servers": up.kafka, "compression.type": codec, "linger.ms": 100})
+        producer = Producer({**librdkafka(up.kafka), "compression.type": codec, "linger.ms": 100})
         base = now_ms - 1_000_000 + CODECS.index(codec) * 10_000
         for n in range(100):
             producer.produce("timed", b"v" * 50, timestamp=base + n * 10)
         producer.flush()
-    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "x"})
+    consumer = Consumer({**librdkafka(up.kafka), "group.id": "x"})
     base = now_ms - 1_000_000
     for ask, want in [(0, 0), (base, 0), (base + 5, 1), (base + 10_250, 125), (base + 40_990, 499), (base + 50_000, -1)]:
         found = consumer.offsets_for_times([TopicPartition("timed", 0, ask)], timeout=20)[0]

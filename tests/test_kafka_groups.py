@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
-from harness import slack, wait_for
+from harness import librdkafka, slack, wait_for
 from kafka_clients import broker, create_topic, java
 
 GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -20,7 +20,7 @@ class Member(threading.Thread):
     def __init__(self, bootstrap: str, strategy: str, seen: Counter, lock: threading.Lock, instance: str | None = None):
         super().__init__(daemon=True)
         config = {
-            "log_level": 2, "bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False,
+            **librdkafka(bootstrap), "group.id": "g", "auto.offset.reset": "earliest", "enable.auto.commit": False,
             "partition.assignment.strategy": strategy, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 500,
         }  # fmt: skip
         if instance:
@@ -66,7 +66,7 @@ class Member(threading.Thread):
 
 def feed(bootstrap: str, count: int, stop: threading.Event, sent: list) -> threading.Thread:
     def run():
-        producer = Producer({"log_level": 2, "bootstrap.servers": bootstrap, "linger.ms": 5})
+        producer = Producer({**librdkafka(bootstrap), "linger.ms": 5})
         for n in range(count):
             value = b"%d" % n
             producer.produce("t", value, key=value)

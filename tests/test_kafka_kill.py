@@ -8,7 +8,7 @@ from collections import Counter
 
 from confluent_kafka import Producer
 from kafka_clients import broker, consume, create_topic
-from harness import slack
+from harness import librdkafka, slack
 
 KILLS = 3
 MESSAGES = 30_000
@@ -21,7 +21,7 @@ def test_acknowledged_is_there_once_under_kill_9(stage):
     acknowledged: dict[bytes, tuple[int, int]] = {}
     failures = []
     producer = Producer({
-        "log_level": 2, "bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 2, "batch.num.messages": 200,
+        **librdkafka(address), "enable.idempotence": True, "linger.ms": 2, "batch.num.messages": 200,
         "message.timeout.ms": 120_000, "retry.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "compression.type": "lz4",
     })  # fmt: skip
 

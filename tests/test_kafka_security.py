@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from harness import Up, free_port, wait_for
+from harness import Up, free_port, librdkafka, wait_for
 from kafka_clients import broker, create_topic, kcat, metric, produce
 
 PASSWORD = "a:long secret"
@@ -32,13 +32,13 @@ def certificate(folder) -> tuple[str, str]:
 
 
 def roundtrip(up: Up, **config) -> list[bytes]:
-    producer = Producer({"log_level": 2, "bootstrap.servers": up.kafka, "message.timeout.ms": 5_000, **config})
+    producer = Producer({**librdkafka(up.kafka), "message.timeout.ms": 5_000, **config})
     errors = []
     producer.produce("upbit-dead-letter", b"hello", on_delivery=lambda error, _: errors.append(error))
     producer.flush(20)
     if [error is None for error in errors] != [True]:
         raise Refused(str(errors))
-    consumer = Consumer({"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "x", **config})
+    consumer = Consumer({**librdkafka(up.kafka), "group.id": "x", **config})
     consumer.assign([TopicPartition("upbit-dead-letter", 0, 0)])
     found = []
     wait_for(lambda: found.extend(m.value() for m in consumer.consume(10, 1.0) if m.error() is None) or found, "the message")

@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 from fake_exchange import FakeExchange, trade
-from harness import Stage, wait_for
+from harness import Stage, librdkafka, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 from test_page import console_errors, text
@@ -210,7 +210,7 @@ def test_a_kafka_consumer_is_shown_with_its_lag(stage: Stage, browser, screensho
     sim = stage.sim("--markets", "10", "--rate", "200").wait_ready()
     up = stage.up("--source", "upbit", "--markets", "KRW", env=sim.env).wait_ready()
     wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] > 50, "some trades")
-    settings = {"log_level": 2, "bootstrap.servers": up.kafka, "group.id": "analysts", "client.id": "notebook", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    settings = {**librdkafka(up.kafka), "group.id": "analysts", "client.id": "notebook", "auto.offset.reset": "earliest", "enable.auto.commit": False}
     consumer = Consumer(settings)
     consumer.subscribe(["upbit-trade"])
     wait_for(lambda: consumer.consume(20, 0.5), "messages for the consumer", 30)

@@ -7,6 +7,7 @@ use crate::live::{LiveTable, lock};
 use crate::prepare::{Prepared, data_files};
 use crate::scan::Pinned;
 use paimon::spec::{DataFileMeta, Snapshot};
+use paimon::{DataSplit, Table};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -19,12 +20,25 @@ pub struct TableFiles {
     pub snapshots: u64,
 }
 
+pub(crate) fn bytes_of(files: &[DataFileMeta]) -> u64 {
+    files.iter().map(|file| file.file_size.max(0) as u64).sum()
+}
+
+pub(crate) fn rows_of(files: &[DataFileMeta]) -> u64 {
+    files.iter().map(|file| file.row_count.max(0) as u64).sum()
+}
+
 impl Committer {
+    /// All of a table that is pinned to a snapshot.
+    pub(crate) async fn splits(&self, pinned: &Table, action: &'static str) -> Result<Vec<DataSplit>> {
+        let plan = pinned.new_read_builder().new_scan().plan().await.map_err(self.failed(action))?;
+        Ok(plan.into_splits())
+    }
+
     /// The data files of a snapshot.
     pub(crate) async fn live_files(&self, snapshot: &Snapshot) -> Result<Vec<DataFileMeta>> {
-        let table = self.table.copy_with_pinned_snapshot(snapshot);
-        let plan = table.new_read_builder().new_scan().plan().await.map_err(self.failed("list files"))?;
-        Ok(plan.into_splits().iter().flat_map(|split| split.data_files()).cloned().collect())
+        let splits = self.splits(&self.table.copy_with_pinned_snapshot(snapshot), "list files").await?;
+        Ok(splits.iter().flat_map(|split| split.data_files()).cloned().collect())
     }
 }
 
@@ -87,7 +101,7 @@ impl LiveTable {
         let files = self.committer.live_files(&latest).await?;
         Ok(TableFiles {
             files: files.len() as u64,
-            bytes: files.iter().map(|file| file.file_size.max(0) as u64).sum(),
+            bytes: bytes_of(&files),
             snapshots: manager.list_all_ids().await.map_err(failed())?.len() as u64,
         })
     }

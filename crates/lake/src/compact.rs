@@ -4,18 +4,17 @@
 //! takes the small ones out and puts the large one in. A merged file carries the newest time of creation of its inputs, so
 //! that neighbours stay neighbours. Not here: primary-key tables (`rewrite.rs`).
 
+use crate::care::{bytes_of, rows_of};
 use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
-use crate::manifest::ENTRY_VERSION;
 use crate::pack::PackedBatch;
-use crate::prepare::data_files;
+use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
-use crate::rewrite::removals;
 use crate::scan::align;
 use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
-use paimon::spec::{CommitKind, DataFileMeta, FileKind, ManifestEntry, Snapshot};
+use paimon::spec::{CommitKind, DataFileMeta, Snapshot};
 use paimon::{CommitMessage, DataSplit};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -140,10 +139,7 @@ impl LiveTable {
         }
         let (worker, this) = (LakeError::worker(self.name(), "merge files"), self.compactor());
         let merged = tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(LakeError::io("start the writer's runtime for", &this.writer.directory))?;
+            let runtime = writer_runtime(&this.writer.directory)?;
             runtime.block_on(Box::pin(this.merge(&latest, is_complete, now_ms, pace)))
         });
         let Some((change, compacted)) = merged.await.map_err(worker)?? else { return Ok(None) };
@@ -165,13 +161,12 @@ impl LiveTable {
         let Some(after) = self.committer.rewrite(latest, 1).await? else { return Ok(None) };
         let after = self.committer.live_files(&after).await?;
         self.catch_up().await?;
-        let bytes = |files: &[DataFileMeta]| files.iter().map(|file| file.file_size.max(0) as u64).sum();
         Ok(Some(Compacted {
             files_before: before.len() as u64,
             files_after: after.len() as u64,
-            rows: after.iter().map(|file| file.row_count.max(0) as u64).sum(),
-            bytes_before: bytes(&before),
-            bytes_after: bytes(&after),
+            rows: rows_of(&after),
+            bytes_before: bytes_of(&before),
+            bytes_after: bytes_of(&after),
         }))
     }
 
@@ -195,39 +190,31 @@ impl Compactor {
         pace: Pace,
     ) -> Result<Option<(Change, Compacted)>> {
         let table = self.committer.table.copy_with_pinned_snapshot(latest);
-        let builder = table.new_read_builder();
-        let plan = builder.new_scan().plan().await.map_err(self.committer.failed("look for small files"))?;
-        let groups = groups(plan.into_splits(), is_complete, now_ms);
+        let splits = self.committer.splits(&table, "look for small files").await?;
+        let groups = groups(splits, is_complete, now_ms);
         if groups.is_empty() {
             return Ok(None);
         }
-        let user = format!("{}{COMMIT_USER_SUFFIX}", self.writer.commit_user);
-        let mut change = Change::append(&user, latest.id(), &[], self.committer.total_buckets());
-        change.kind = CommitKind::COMPACT;
-        change.only_if = Condition::FilesSince(latest.id());
         let mut compacted = Compacted::default();
-        let mut written = Vec::new();
-        for group in groups {
-            let messages = self.write(&table, &group, pace).await?;
-            written.extend(data_files(&messages));
-            let buckets = change.buckets.take().unwrap_or(group.split.bucket()..group.split.bucket() + 1);
-            change.buckets = Some(buckets.start.min(group.split.bucket())..buckets.end.max(group.split.bucket() + 1));
-            let total = group.split.total_buckets();
-            for message in &messages {
-                change.entries.extend(message.new_files.iter().map(|file| {
-                    compacted.files_after += 1;
-                    compacted.bytes_after += file.file_size.max(0) as u64;
-                    let partition = message.partition.clone();
-                    ManifestEntry::new(FileKind::Add, partition, message.bucket, total, file.clone(), ENTRY_VERSION)
-                }));
+        let mut messages = Vec::new();
+        for group in &groups {
+            let written = self.write(&table, group, pace).await?;
+            for message in &written {
+                compacted.files_after += message.new_files.len() as u64;
+                compacted.bytes_after += bytes_of(&message.new_files);
             }
-            change.entries.extend(removals(&group.split));
+            messages.extend(written);
             compacted.files_before += group.files.len() as u64;
-            compacted.bytes_before += group.files.iter().map(|file| file.file_size.max(0) as u64).sum::<u64>();
-            compacted.rows += group.files.iter().map(|file| file.row_count.max(0) as u64).sum::<u64>();
+            compacted.bytes_before += bytes_of(&group.files);
+            compacted.rows += rows_of(&group.files);
         }
         let depth = self.committer.table.schema().partition_keys().len();
-        sync_data_directories(&self.committer.directory, depth, &written)?;
+        sync_data_directories(&self.committer.directory, depth, &data_files(&messages))?;
+        let user = format!("{}{COMMIT_USER_SUFFIX}", self.writer.commit_user);
+        let mut change = Change::append(&user, latest.id(), &messages, self.committer.total_buckets());
+        change.kind = CommitKind::COMPACT;
+        change.only_if = Condition::FilesSince(latest.id());
+        groups.iter().for_each(|group| change.take_out(&group.split));
         Ok(Some((change, compacted)))
     }
 
@@ -266,9 +253,12 @@ impl Compactor {
             });
         }
         let newest = group.files.iter().filter_map(|file| file.creation_time).max();
-        for file in messages.iter_mut().flat_map(|message| &mut message.new_files) {
-            file.creation_time = newest.or(file.creation_time);
-            file.file_source = Some(SOURCE_COMPACT);
+        for message in &mut messages {
+            message.total_buckets = Some(group.split.total_buckets());
+            for file in &mut message.new_files {
+                file.creation_time = newest.or(file.creation_time);
+                file.file_source = Some(SOURCE_COMPACT);
+            }
         }
         Ok(messages)
     }

@@ -7,7 +7,6 @@ use crate::duration::parse_duration_ms;
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
 use crate::publish::{Change, Condition};
-use crate::rewrite::removals;
 use hoga_model::time::utc_date;
 use paimon::spec::{CommitKind, Datum};
 use std::collections::HashSet;
@@ -72,17 +71,15 @@ impl LiveTable {
         let latest = self.committer.table.snapshot_manager().get_latest_snapshot().await.map_err(failed())?;
         let Some(latest) = latest else { return Ok(0) };
         let table = self.committer.table.copy_with_pinned_snapshot(&latest);
-        let plan = table.new_read_builder().new_scan().plan().await.map_err(failed())?;
+        let splits = self.committer.splits(&table, "expire partitions").await?;
         let user = format!("{}{COMMIT_USER_SUFFIX}", self.committer.commit_user);
         let mut change = Change::append(&user, latest.id(), &[], self.committer.total_buckets());
         let mut partitions = HashSet::new();
-        for split in plan.into_splits() {
+        for split in splits {
             let value = split.partition().get_datum(place, fields[place].data_type()).map_err(failed())?;
             if value.is_some_and(|value| is_over(&value, now_ms, age_ms)) {
                 partitions.insert(split.partition().to_serialized_bytes());
-                change.entries.extend(removals(&split));
-                let buckets = change.buckets.take().unwrap_or(split.bucket()..split.bucket() + 1);
-                change.buckets = Some(buckets.start.min(split.bucket())..buckets.end.max(split.bucket() + 1));
+                change.take_out(&split);
             }
         }
         if partitions.is_empty() {

@@ -15,7 +15,7 @@ use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
@@ -166,7 +166,7 @@ impl FileWriter {
             Some(writer) => Some(writer.state.clone().lock_owned().await),
         };
         tokio::task::spawn_blocking(move || {
-            let runtime = self.runtime()?;
+            let runtime = writer_runtime(&self.directory)?;
             let messages = match (&self.keyed, keyed.as_deref_mut()) {
                 (Some(writer), Some(state)) => {
                     let resets = writer.resets.load(Ordering::SeqCst);
@@ -200,7 +200,7 @@ impl FileWriter {
             let rest: Vec<_> = stretches
                 .map(|stretch| {
                     scope.spawn(move || {
-                        let runtime = self.runtime()?;
+                        let runtime = writer_runtime(&self.directory)?;
                         runtime.block_on(Box::pin(self.write_stretch(table, batches, stretch, chunk)))
                     })
                 })
@@ -238,14 +238,6 @@ impl FileWriter {
             return Err(error);
         }
         write.prepare_commit().await.map_err(failed())
-    }
-
-    /// A small one, for a thread that does nothing else.
-    fn runtime(&self) -> Result<Runtime> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(LakeError::io("start the writer's runtime for", &self.directory))
     }
 
     /// What this crate prefers where the table's own options say nothing.
@@ -384,6 +376,14 @@ pub(crate) fn data_files(messages: &[CommitMessage]) -> Vec<(i32, String)> {
         .iter()
         .flat_map(|message| message.new_files.iter().map(|file| (message.bucket, file.file_name.clone())))
         .collect()
+}
+
+/// A small one, for a thread that does nothing but write files of the table in `directory`.
+pub(crate) fn writer_runtime(directory: &Path) -> Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LakeError::io("start the writer's runtime for", directory))
 }
 
 /// How many threads write a part of so many bytes.

@@ -7,10 +7,10 @@ use crate::manifest::{ENTRY_VERSION, Weight, describe, encode_list, encode_manif
 use crate::step::step;
 use crate::sync::sync_directory;
 use hoga_model::time::{Clock, SystemClock};
-use paimon::CommitMessage;
 use paimon::spec::{
     CommitKind, DataFileMeta, FileKind, Manifest, ManifestEntry, ManifestFileMeta, ManifestList, Snapshot,
 };
+use paimon::{CommitMessage, DataSplit};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write;
@@ -76,6 +76,17 @@ impl Change {
             properties: BTreeMap::new(),
             watermark: None,
         }
+    }
+
+    /// Takes a split's files out of the table.
+    pub(crate) fn take_out(&mut self, split: &DataSplit) {
+        let partition = split.partition().to_serialized_bytes();
+        let (bucket, total) = (split.bucket(), split.total_buckets());
+        self.entries.extend(split.data_files().iter().map(|file| {
+            ManifestEntry::new(FileKind::Delete, partition.clone(), bucket, total, file.clone(), ENTRY_VERSION)
+        }));
+        let buckets = self.buckets.take().unwrap_or(bucket..bucket + 1);
+        self.buckets = Some(buckets.start.min(bucket)..buckets.end.max(bucket + 1));
     }
 
     fn rows(&self) -> i64 {

@@ -7,12 +7,11 @@
 
 use crate::commit::Committer;
 use crate::error::{LakeError, Result};
-use crate::manifest::ENTRY_VERSION;
-use crate::prepare::data_files;
+use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
 use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
-use paimon::spec::{CommitKind, FileKind, ManifestEntry, Snapshot};
+use paimon::spec::{CommitKind, Snapshot};
 use paimon::{CommitMessage, DataSplit};
 use std::collections::HashMap;
 
@@ -65,10 +64,7 @@ impl Committer {
         let (this, snapshot) = (self.clone(), committed.clone());
         let worker = LakeError::worker(&self.name, "merge files");
         tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(LakeError::io("start the writer's runtime for", &this.directory))?;
+            let runtime = writer_runtime(&this.directory)?;
             runtime.block_on(Box::pin(this.rewrite_partitions(&snapshot, files_max)))
         })
         .await
@@ -79,7 +75,7 @@ impl Committer {
         let failed = || LakeError::paimon(&self.name, "merge files");
         let pinned = self.table.copy_with_pinned_snapshot(snapshot);
         let builder = pinned.new_read_builder();
-        let splits = builder.new_scan().plan().await.map_err(failed())?.into_splits();
+        let splits = self.splits(&pinned, "merge files").await?;
         let crowded: Vec<DataSplit> =
             by_partition(splits).into_values().filter(|splits| is_crowded(splits, files_max)).flatten().collect();
         if crowded.is_empty() {
@@ -116,7 +112,7 @@ impl Committer {
         let mut change = Change::append(&user, snapshot.id(), &messages, self.total_buckets());
         change.kind = CommitKind::COMPACT;
         change.only_if = Condition::Latest(snapshot.id());
-        change.entries.extend(crowded.iter().flat_map(removals));
+        crowded.iter().for_each(|split| change.take_out(split));
         let rewritten = self.publish(&change).await?;
         tracing::info!(
             table = self.name,
@@ -126,15 +122,6 @@ impl Committer {
         );
         Ok(rewritten)
     }
-}
-
-/// What takes a split's files out of the table.
-pub(crate) fn removals(split: &DataSplit) -> impl Iterator<Item = ManifestEntry> {
-    let partition = split.partition().to_serialized_bytes();
-    split.data_files().iter().map(move |file| {
-        let (bucket, buckets) = (split.bucket(), split.total_buckets());
-        ManifestEntry::new(FileKind::Delete, partition.clone(), bucket, buckets, file.clone(), ENTRY_VERSION)
-    })
 }
 
 fn by_partition(splits: Vec<DataSplit>) -> HashMap<Vec<u8>, Vec<DataSplit>> {

@@ -67,6 +67,16 @@ pub fn civil_from_ms(ms: i64) -> CivilTime {
     CivilTime { year, month, day, ms_of_day }
 }
 
+/// Days since the epoch of a date (Howard Hinnant's `days_from_civil`); month and day are not checked.
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// `yyyy-MM-dd` of an instant, UTC: Upbit's trading day, and the `dt` of every lake table.
 pub fn utc_date(ms: i64) -> String {
     let c = civil_from_ms(ms);
@@ -94,5 +104,13 @@ mod tests {
         assert_eq!(utc_iso(1_785_395_043_831), "2026-07-30T07:04:03.831Z");
         assert_eq!(utc_iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(utc_iso(-1), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_date_and_its_days() {
+        for days in (-800_000..800_000).step_by(37) {
+            let date = civil_from_ms(days * MS_PER_DAY);
+            assert_eq!(days_from_civil(date.year, date.month.into(), date.day.into()), days, "{date:?}");
+        }
     }
 }

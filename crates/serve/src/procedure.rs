@@ -46,7 +46,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Vec<String>, CallError>> + 
 
 /// Performs calls.
 pub trait Procedures: Debug + Send + Sync {
-    /// The lines of the answer. It goes on if its caller leaves.
+    /// The lines of the answer. The implementation sees to it that it goes on if its caller leaves and drops the answer.
     fn call(&self, call: Call) -> Answer;
 }
 

@@ -67,12 +67,13 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
         // the input ends with the file, whatever is in the topics when the engine starts
         flow: FlowOptions { input_ends: input.ends(), ..FlowOptions::default() },
     };
-    if args.rate.is_none() || graph.source_topics().next().is_none() {
-        feed(&log, &input, args.rate, &cancel).await?;
-    }
     if graph.source_topics().next().is_none() {
         // nothing reads: the end of the input is the end
+        feed(&log, &input, args.rate, &cancel).await?;
         return log.sync().map_err(|error| Failure::of(&error));
+    }
+    if args.rate.is_none() {
+        feed(&log, &input, None, &cancel).await?;
     }
     let as_log: Arc<dyn Log> = log.clone();
     let opened = Engine::open(graph, as_log, &lake, Arc::new(SystemClock), options).await;

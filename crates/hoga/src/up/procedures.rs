@@ -2,7 +2,7 @@
 
 use crate::failure::with_causes;
 use hoga_lake::{LakeError, LiveTable, ORPHAN_GRACE, Pace, Retention, parse_duration_ms};
-use hoga_model::time::Clock;
+use hoga_model::time::{Clock, days_from_civil};
 use hoga_model::{Fault, Faulty};
 use hoga_serve::{Answer, Call, CallError, Procedures};
 use std::fmt;
@@ -186,11 +186,7 @@ fn utc_ms(text: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-')?;
     let [hour, minute, second] = numbers(time.trim_end_matches('Z'), ':')?;
     let is_valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
-    // days since 1970-01-01, counted in years that begin in March (Howard Hinnant's `days_from_civil`)
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
-    is_valid.then_some((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000)
+    is_valid.then_some((days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000)
 }
 
 fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {

@@ -9,13 +9,6 @@ use std::path::{Path, PathBuf};
 const NOW_MS: i64 = 4_000_000_000_000; // long after any snapshot of a test
 const LAST_THREE: Retention = Retention { snapshots_min: 3, snapshots_max: 1_000, age_ms: 0 };
 
-async fn commit(table: &LiveTable, range: std::ops::Range<i64>) {
-    for n in range {
-        table.append(batch(&rows(n * 10..n * 10 + 10))).unwrap();
-        checkpoint(table, n + 1).await;
-    }
-}
-
 fn table_folder(warehouse: &Path) -> PathBuf {
     warehouse.join("upbit.db/trade")
 }

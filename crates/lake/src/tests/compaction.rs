@@ -25,8 +25,7 @@ async fn many_commits_are_few_files() {
     let lake = open(dir.path());
     let table = trade_table(&lake).await;
     for n in 0..23 {
-        table.append(batch(&rows(n * 10..n * 10 + 10))).unwrap();
-        checkpoint(&table, n + 1).await;
+        commit(&table, n..n + 1).await;
         if n % 5 == 4 {
             table.append(batch(&rows(1_000 + n..1_001 + n))).unwrap(); // a tail over the merged files
             let before = all(&table.view()).await;
@@ -89,10 +88,7 @@ async fn a_partition_that_is_complete_is_merged_whole() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
     let table = trade_table(&lake).await;
-    for n in 0..3 {
-        table.append(batch(&rows(n * 10..n * 10 + 10))).unwrap();
-        checkpoint(&table, n + 1).await;
-    }
+    commit(&table, 0..3).await;
     assert_eq!(table.compact(false, NOW_MS, Pace::FULL).await.unwrap(), None, "three files of a day are few");
     let compacted = table.compact(false, LATER_MS, Pace::BACKGROUND).await.unwrap().unwrap();
     assert_eq!((compacted.files_before, compacted.files_after), (9, 3));
@@ -105,10 +101,7 @@ async fn a_merge_between_commit_and_publish() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
     let table = trade_table(&lake).await;
-    for n in 0..8 {
-        table.append(batch(&rows(n * 10..n * 10 + 10))).unwrap();
-        checkpoint(&table, n + 1).await;
-    }
+    commit(&table, 0..8).await;
     table.append(batch(&rows(80..90))).unwrap();
     let sealed = table.seal();
     let prepared = table.prepare(&sealed, 9).await.unwrap();
@@ -139,7 +132,7 @@ async fn appends_meanwhile_do_not_matter_and_removals_do() {
     };
     let removing = |files: usize| {
         let mut change = Change::append("other", 1, &[], committer.total_buckets());
-        change.entries = splits.iter().take(files).flat_map(crate::rewrite::removals).collect();
+        splits.iter().take(files).for_each(|split| change.take_out(split));
         change.kind = CommitKind::COMPACT;
         change.only_if = Condition::FilesSince(first.id());
         change

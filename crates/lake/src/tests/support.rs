@@ -112,6 +112,14 @@ pub(super) fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
+/// A checkpoint of ten rows each; that of number `n`, with the rows from 10 × `n` on, has the identifier `n` + 1.
+pub(super) async fn commit(table: &LiveTable, range: std::ops::Range<i64>) {
+    for n in range {
+        table.append(batch(&rows(n * 10..n * 10 + 10))).unwrap();
+        checkpoint(table, n + 1).await;
+    }
+}
+
 /// Seal, prepare, commit, publish.
 pub(super) async fn checkpoint(table: &LiveTable, identifier: i64) -> crate::Prepared {
     let sealed = table.seal();

@@ -159,8 +159,7 @@ impl QueryHandler {
         let Some(procedures) = &self.procedures else {
             return Err(Failure::not_supported("there are no procedures here"));
         };
-        let call = tokio::spawn(procedures.call(call.clone())).await;
-        let lines = call.map_err(|error| Failure::internal(format!("the procedure ended badly: {error}")))??;
+        let lines = procedures.call(call.clone()).await?;
         let mut answer = text_table(text_columns(&[CALL_COLUMN]), lines.into_iter().map(|line| vec![line]).collect());
         answer.set_command_tag("CALL");
         Ok(answer)

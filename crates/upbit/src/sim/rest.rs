@@ -13,7 +13,7 @@ use super::spelling::Spelling;
 use super::tick::SCALE;
 use super::totals::Bar;
 use hoga_model::StreamKind;
-use hoga_model::time::{MS_PER_DAY, utc_date, utc_time_of_day};
+use hoga_model::time::{MS_PER_DAY, days_from_civil, utc_date, utc_time_of_day};
 
 /// The most rows of one answer.
 const TICKS_MAX: usize = 500;
@@ -331,16 +331,6 @@ fn parse_instant(text: &str) -> Option<i64> {
     };
     ((1..=12).contains(&month) && (1..=31).contains(&day))
         .then(|| days_from_civil(year, month, day) * MS_PER_DAY + time - offset_ms)
-}
-
-/// Days since the epoch of a date (Howard Hinnant's `days_from_civil`).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
