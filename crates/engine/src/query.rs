@@ -3,6 +3,8 @@
 mod provider;
 mod scan;
 mod service;
+mod system;
+mod tables;
 
 pub use service::{QueryLimits, QueryService};
 

@@ -214,7 +214,7 @@ impl Committer {
     }
 }
 
-fn names_of_consumers(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names_of_consumers(folder: &Path) -> Result<Vec<String>> {
     let failed = || LakeError::io("list the directory", folder);
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

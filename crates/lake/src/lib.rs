@@ -33,6 +33,7 @@ mod scan;
 mod spec;
 mod step;
 mod sync;
+mod system;
 mod tail;
 
 pub use care::TableFiles;
@@ -49,6 +50,7 @@ pub use orphans::{ORPHAN_GRACE, Orphans};
 pub use prepare::Prepared;
 pub use scan::{BatchStream, ScanPlan, ScanRequest, View};
 pub use spec::TableSpec;
+pub use system::SystemTable;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod care;
 mod commits;
 mod compaction;
 mod figures;
+mod history;
 mod keyed;
 mod keyed_cases;
 mod scans;

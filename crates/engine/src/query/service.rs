@@ -1,11 +1,8 @@
 //! The query service: one runtime and one set of functions for all, one pinned catalog for each statement.
 
-use super::provider::PinnedTable;
+use super::tables::PinnedTables;
 use arrow::array::timezone::Tz;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-    SchemaProvider, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::common::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -14,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use hoga_lake::LiveTable;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,19 +67,13 @@ impl QueryService {
     }
 
     fn pinned_catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
-        let catalog = MemoryCatalogProvider::new();
+        let mut databases: BTreeMap<&str, PinnedTables> = BTreeMap::new();
         for table in &self.tables {
-            let (database, name) = (table.database(), table.table());
-            let schema = match catalog.schema(database) {
-                Some(schema) => schema,
-                None => {
-                    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-                    catalog.register_schema(database, Arc::clone(&schema))?;
-                    schema
-                }
-            };
-            let pinned: Arc<dyn TableProvider> = Arc::new(PinnedTable::new(table.view()));
-            schema.register_table(name.to_owned(), pinned)?;
+            databases.entry(table.database()).or_default().add(table);
+        }
+        let catalog = MemoryCatalogProvider::new();
+        for (database, tables) in databases {
+            catalog.register_schema(database, Arc::new(tables))?;
         }
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));

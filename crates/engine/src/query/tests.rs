@@ -80,3 +80,29 @@ async fn a_key_is_there_once_and_as_its_last_change_left_it() {
         commit(&table, 2).await; // nothing to commit the second time
     }
 }
+
+#[tokio::test]
+async fn system_tables_are_found_by_name_and_not_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let table = bars(&lake).await;
+    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
+    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    for identifier in 1..=2 {
+        apply(&table, &[("A", identifier, RowKind::Insert)]);
+        commit(&table, identifier).await;
+    }
+    let kinds = "SELECT s.snapshot_id, s.commit_kind, t.primary_keys FROM bar$snapshots s JOIN upbit.\"bar$schemas\" t \
+                 ON s.schema_id = t.schema_id ORDER BY 1";
+    let keys = r#"["market","dt"]"#;
+    assert_eq!(rows(&service, kinds).await, [format!("1 APPEND {keys}"), format!("2 APPEND {keys}")]);
+    let keyed = "SELECT min_key, level, \"deleteRowCount\" FROM \"bar$files\" WHERE record_count = 1";
+    assert_eq!(rows(&service, keyed).await, ["[A] 0 0", "[A] 0 0"]);
+    assert_eq!(rows(&service, "SELECT count(*) FROM \"bar$partitions\"").await, ["1"]);
+    let listed = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'upbit'";
+    assert_eq!(rows(&service, listed).await, ["bar"]);
+    let session = service.session().expect("a session");
+    let refused = session.sql("SELECT * FROM \"bar$snapshot\"").await.expect_err("no such table").to_string();
+    assert!(refused.contains("no system table \"snapshot\"; there are \"bar$snapshots\", "), "{refused}");
+}

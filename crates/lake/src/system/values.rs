@@ -1,0 +1,139 @@
+//! Values of Paimon's binary rows as Java prints them in system tables. Pure.
+
+use hoga_model::time::{MS_PER_DAY, civil_from_ms};
+use paimon::spec::{BinaryRow, DataField, DataType, Datum};
+use std::collections::BTreeMap;
+
+/// A row as its CAST to STRING: `{2026-11-26, 7}`.
+pub(super) fn row_text(row: &BinaryRow, fields: &[DataField]) -> paimon::Result<String> {
+    Ok(format!("{{{}}}", listed(row, fields)?))
+}
+
+/// A key, whose bytes may be none: `[KRW-BTC, 7]`.
+pub(super) fn key_text(bytes: &[u8], fields: &[DataField]) -> paimon::Result<Option<String>> {
+    if bytes.is_empty() || fields.is_empty() {
+        return Ok(None);
+    }
+    let row = BinaryRow::from_serialized_bytes(bytes)?;
+    if row.arity() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(format!("[{}]", listed(&row, fields)?)))
+}
+
+/// `{a=1, b=null}`.
+pub(super) fn map_text(values: &BTreeMap<&str, Option<String>>) -> String {
+    let pairs = values.iter().map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("null")));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+}
+
+/// None: NULL, or of a type that has no statistics.
+pub(super) fn value_text(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Result<Option<String>> {
+    let is_there = i32::try_from(place).is_ok_and(|place| place < row.arity());
+    if !is_there
+        || matches!(data_type, DataType::Array(_) | DataType::Map(_) | DataType::Row(_) | DataType::Multiset(_))
+    {
+        return Ok(None);
+    }
+    Ok(row.get_datum(place, data_type)?.map(|value| datum_text(&value, data_type)))
+}
+
+fn listed(row: &BinaryRow, fields: &[DataField]) -> paimon::Result<String> {
+    let mut values = Vec::with_capacity(fields.len());
+    for (place, field) in fields.iter().enumerate() {
+        values.push(value_text(row, place, field.data_type())?.unwrap_or_else(|| "null".to_owned()));
+    }
+    Ok(values.join(", "))
+}
+
+fn datum_text(value: &Datum, data_type: &DataType) -> String {
+    match value {
+        Datum::Bool(value) => value.to_string(),
+        Datum::TinyInt(value) => value.to_string(),
+        Datum::SmallInt(value) => value.to_string(),
+        Datum::Int(value) => value.to_string(),
+        Datum::Long(value) => value.to_string(),
+        Datum::Float(value) => float_text(f64::from(*value), &format!("{value:?}"), &format!("{value:E}")),
+        Datum::Double(value) => float_text(*value, &format!("{value:?}"), &format!("{value:E}")),
+        Datum::String(value) => value.clone(),
+        Datum::Date(days) => date_text(i64::from(*days) * MS_PER_DAY),
+        Datum::Time(ms) => clock_text(i64::from(*ms), 0, 3),
+        Datum::Timestamp { millis, nanos } | Datum::LocalZonedTimestamp { millis, nanos } => {
+            let digits = match data_type {
+                DataType::Timestamp(time) => time.precision(),
+                DataType::LocalZonedTimestamp(time) => time.precision(),
+                _ => 3,
+            };
+            format!("{} {}", date_text(*millis), clock_text(*millis, i64::from(*nanos), digits as usize))
+        }
+        Datum::Decimal { unscaled, scale, .. } => decimal_text(*unscaled, *scale as usize),
+        other => other.to_string(),
+    }
+}
+
+/// As `Double.toString`: plain from 0.001 to ten million, with an exponent outside.
+fn float_text(value: f64, plain: &str, scientific: &str) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() { "NaN".to_owned() } else { plain.replace("inf", "Infinity") };
+    }
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return plain.to_owned();
+    }
+    match scientific.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => scientific.to_owned(),
+    }
+}
+
+fn decimal_text(unscaled: i128, scale: usize) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+fn date_text(ms: i64) -> String {
+    let date = civil_from_ms(ms);
+    format!("{:04}-{:02}-{:02}", date.year, date.month, date.day)
+}
+
+/// `digits` of the second's fraction.
+fn clock_text(ms: i64, nanos: i64, digits: usize) -> String {
+    let of_day = ms.rem_euclid(MS_PER_DAY);
+    let (seconds, fraction) = (of_day / 1_000, format!("{:09}", of_day % 1_000 * 1_000_000 + nanos));
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match fraction.get(..digits) {
+        None | Some("") => clock,
+        Some(fraction) => format!("{clock}.{fraction}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use paimon::spec::{DecimalType, DoubleType, LocalZonedTimestampType, datums_to_binary_row};
+
+    /// As Flink 2.0.2 with Paimon 1.4.2 shows them in `$files`.
+    #[test]
+    fn values_are_javas() {
+        let double = DataType::Double(DoubleType::new());
+        let decimal = DataType::Decimal(DecimalType::new(20, 8).unwrap());
+        let instant = DataType::LocalZonedTimestamp(LocalZonedTimestampType::new(3).unwrap());
+        for (value, data_type, expected) in [
+            (Datum::Decimal { unscaled: 300_000_000, precision: 20, scale: 8 }, &decimal, "{3.00000000}"),
+            (Datum::Decimal { unscaled: -5, precision: 20, scale: 8 }, &decimal, "{-0.00000005}"),
+            (Datum::Double(1e7), &double, "{1.0E7}"),
+            (Datum::Double(1.25e-4), &double, "{1.25E-4}"),
+            (Datum::Double(3.0), &double, "{3.0}"),
+            (Datum::LocalZonedTimestamp { millis: 500, nanos: 0 }, &instant, "{1970-01-01 00:00:00.500}"),
+        ] {
+            let bytes = datums_to_binary_row(&[(&Some(value), data_type)]);
+            let row = BinaryRow::from_serialized_bytes(&bytes).unwrap();
+            let fields = [DataField::new(0, "a".to_owned(), data_type.clone())];
+            assert_eq!(row_text(&row, &fields).unwrap(), expected);
+        }
+        assert_eq!(key_text(&[], &[]).unwrap(), None);
+        assert_eq!(map_text(&BTreeMap::from([("b", None), ("a", Some("1".to_owned()))])), "{a=1, b=null}");
+    }
+}
