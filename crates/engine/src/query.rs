@@ -8,5 +8,17 @@ mod tables;
 
 pub use service::{QueryLimits, QueryService};
 
+use datafusion::common::DataFusionError;
+use hoga_lake::LakeError;
+use hoga_model::{Fault, Faulty};
+
+/// The user's own mistakes, like a snapshot that does not exist, are told as such.
+fn lake_error(error: LakeError) -> DataFusionError {
+    match error.fault() {
+        Fault::User => DataFusionError::Execution(error.to_string()),
+        _ => DataFusionError::External(Box::new(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! A warehouse directory: its databases, its tables, and the lock that makes us its only committer.
 
 use crate::error::{LakeError, Result};
+use crate::evolve::{evolved, publish_schema};
 use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
 use crate::lock::WarehouseLock;
 use crate::paimon_schema::{arrow_schema, check_same, creation_schema};
@@ -67,10 +68,10 @@ impl Lake {
             .map_err(LakeError::paimon(database, "create the database"))
     }
 
-    /// The table, created if it does not exist, and otherwise compared with what is declared: a column that differs is
-    /// an error that names it with both types. A primary-key table that cannot be written here is refused, and not
-    /// created. Opened at its latest snapshot, with an empty tail. Asking again for a
-    /// table that is open gives the same one.
+    /// The table, created if it does not exist, and otherwise compared with what is declared: columns that are declared anew
+    /// and may be NULL are added to it, a column that differs is an error that names it with both types. A primary-key table
+    /// that cannot be written here is refused, and not created. Opened at its latest snapshot, with an empty tail. Asking
+    /// again for a table that is open gives the same one.
     pub async fn ensure_table(&self, spec: &TableSpec, settings: LiveTableOptions) -> Result<Arc<LiveTable>> {
         spec.validate()?;
         let spec = &spec.normalized();
@@ -92,7 +93,13 @@ impl Lake {
             .create_table(&identifier, creation, true)
             .await
             .map_err(LakeError::paimon(&name, "create the table"))?;
-        let table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
+        let mut table =
+            self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
+        let schema = table.schema_manager().latest().await.map_err(LakeError::paimon(&name, "read the schema"))?;
+        if let Some(next) = schema.as_ref().map_or(Ok(None), |schema| evolved(spec, schema))? {
+            publish_schema(&name, &self.table_directory(&table), &next).await?;
+            table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
+        }
         check_same(spec, table.schema())?;
         // It keeps its own options, which may not be those declared.
         let existing = table.schema();

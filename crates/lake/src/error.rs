@@ -95,6 +95,9 @@ pub enum LakeError {
     Tag { table: String, reason: String },
 
     #[error("table \"{table}\": {reason}")]
+    Moment { table: String, reason: String },
+
+    #[error("table \"{table}\": {reason}")]
     Publish { table: String, reason: String },
 
     #[error("table \"{table}\": the thread that was to {action} ended early: {source}")]
@@ -134,6 +137,7 @@ impl Faulty for LakeError {
             | LakeError::ColumnDiffers { .. }
             | LakeError::KeysDiffer { .. }
             | LakeError::Tag { .. }
+            | LakeError::Moment { .. }
             | LakeError::IdentifierReused { .. }
             | LakeError::IdentifierPassed { .. } => Fault::User,
             LakeError::Io { .. }

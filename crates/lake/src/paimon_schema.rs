@@ -79,7 +79,7 @@ pub(crate) fn check_same(spec: &TableSpec, existing: &TableSchema) -> Result<()>
 }
 
 /// The Paimon type of a column; `path` names it in the error, down to the nested field (`orderbook_units.ask_price`).
-fn column_type(table: &str, path: &str, field: &Field) -> Result<DataType> {
+pub(crate) fn column_type(table: &str, path: &str, field: &Field) -> Result<DataType> {
     let nullable = field.is_nullable();
     let invalid = || LakeError::UnsupportedType {
         table: table.to_owned(),

@@ -290,7 +290,7 @@ impl Committer {
 
 /// Writes a file under a name that nobody has: a link fails on an existing one, where a rename would replace it. True once it
 /// is there for good, false if the name is taken.
-fn publish_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<bool> {
+pub(crate) fn publish_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<bool> {
     std::fs::create_dir_all(folder).map_err(LakeError::io("create the folder", folder))?;
     let (target, draft) = (folder.join(name), folder.join(format!(".{name}.{}", unique_name())));
     let written = File::create_new(&draft).and_then(|mut file| {

@@ -40,9 +40,9 @@ pub struct ScanRequest {
 #[derive(Debug)]
 pub(crate) struct Pinned {
     pub(crate) snapshot: Snapshot,
-    table: Table,
-    /// None if a tag keeps it.
-    _pin: Option<Pin>,
+    pub(crate) table: Table,
+    /// None if a tag keeps it, or nobody.
+    pin: Option<Pin>,
 }
 
 impl Pinned {
@@ -59,7 +59,12 @@ impl Pinned {
             }
         }
         let table = table.copy_with_options(options).copy_with_pinned_snapshot(&snapshot);
-        Pinned { snapshot, table, _pin: pin }
+        Pinned { snapshot, table, pin }
+    }
+
+    /// False if the snapshot has expired: then only a tag can keep its files.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.pin.is_some()
     }
 }
 

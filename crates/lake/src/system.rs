@@ -8,6 +8,8 @@ mod values;
 
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
+use crate::moment::Moment;
+use crate::scan::Pinned;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use paimon::Table;
@@ -58,6 +60,11 @@ impl SystemTable {
 
     pub fn of_name(name: &str) -> Option<SystemTable> {
         SystemTable::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Whether its rows are those of one snapshot.
+    fn is_of_a_snapshot(self) -> bool {
+        matches!(self, SystemTable::Files | SystemTable::Partitions | SystemTable::Manifests)
     }
 
     pub fn schema(self) -> SchemaRef {
@@ -152,13 +159,27 @@ impl SystemTable {
 struct Source<'a> {
     live: &'a LiveTable,
     table: &'a Table,
+    /// Of a table as it was; kept while its rows are made.
+    past: Option<&'a Pinned>,
 }
 
 impl LiveTable {
-    /// The rows of a system table as the metadata is now: what is committed, not what is in the tail. All of it is in memory:
-    /// some hundred bytes a snapshot, file or manifest.
-    pub async fn system_rows(&self, system: SystemTable) -> Result<RecordBatch> {
-        let source = Source { live: self, table: &self.committer.table };
+    /// The rows of a system table as the metadata is now, or was at a moment: what is committed, not what is in the tail. All
+    /// of it is in memory: some hundred bytes a snapshot, file or manifest.
+    ///
+    /// # Errors
+    /// As [`view_at`](Self::view_at); and what is no snapshot's, like options, has no past.
+    pub async fn system_rows(&self, system: SystemTable, moment: Option<&Moment>) -> Result<RecordBatch> {
+        let past = match moment {
+            None => None,
+            Some(moment) if system.is_of_a_snapshot() => Some(self.pinned_at(moment).await?),
+            Some(_) => {
+                let reason = format!("\"${}\" is not of one snapshot and has no past", system.name());
+                return Err(LakeError::Moment { table: self.name().to_owned(), reason });
+            }
+        };
+        let table = past.as_ref().map_or(&self.committer.table, |past| &past.table);
+        let source = Source { live: self, table, past: past.as_ref() };
         let columns = match system {
             SystemTable::Snapshots => source.snapshots().await?,
             SystemTable::Schemas => source.schemas().await?,
@@ -182,8 +203,11 @@ impl Source<'_> {
         LakeError::paimon(self.live.name(), "read a system table")
     }
 
-    /// What the table is now; None before its first commit.
+    /// What the table is now, or was; None before its first commit.
     async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        if let Some(past) = self.past {
+            return Ok(Some(past.snapshot.clone()));
+        }
         self.table.snapshot_manager().get_latest_snapshot().await.map_err(self.failed())
     }
 }

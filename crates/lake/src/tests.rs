@@ -5,6 +5,7 @@ mod bars;
 mod care;
 mod commits;
 mod compaction;
+mod evolution;
 mod figures;
 mod history;
 mod keyed;

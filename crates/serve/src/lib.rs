@@ -6,6 +6,7 @@
 pub mod board;
 mod error;
 pub mod health;
+mod history;
 pub mod http;
 pub mod postgres;
 mod procedure;
@@ -20,5 +21,6 @@ pub use error::ServeError;
 pub use procedure::{Answer, Argument, Call, CallError, Procedures};
 pub use secret::Secret;
 
-/// Makes a session in which every table is pinned to the moment of the call (catalog `hoga`, schema `upbit`).
+/// Makes a session in which every table is pinned to the moment of the call (catalog `hoga`, schema `upbit`). Beside `trade`
+/// stand its system tables, `trade$files`, and its past by Paimon's options, `trade@scan.snapshot-id=3`.
 pub type SessionFactory = Arc<dyn Fn() -> Result<SessionContext, DataFusionError> + Send + Sync>;

@@ -1,25 +1,28 @@
 //! A system table as DataFusion sees it: its rows are made when a plan is.
 
+use super::lake_error;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use hoga_lake::{LiveTable, SystemTable};
+use hoga_lake::{LiveTable, Moment, SystemTable};
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct SystemRows {
     live: Arc<LiveTable>,
     system: SystemTable,
+    /// None: now.
+    moment: Option<Moment>,
     schema: SchemaRef,
 }
 
 impl SystemRows {
-    pub(super) fn new(live: Arc<LiveTable>, system: SystemTable) -> SystemRows {
-        SystemRows { live, system, schema: system.schema() }
+    pub(super) fn new(live: Arc<LiveTable>, system: SystemTable, moment: Option<Moment>) -> SystemRows {
+        SystemRows { live, system, moment, schema: system.schema() }
     }
 }
 
@@ -40,8 +43,7 @@ impl TableProvider for SystemRows {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = Box::pin(self.live.system_rows(self.system)).await;
-        let rows = rows.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let rows = Box::pin(self.live.system_rows(self.system, self.moment.as_ref())).await.map_err(lake_error)?;
         Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.schema(), projection.cloned())?)
     }
 }

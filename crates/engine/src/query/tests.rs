@@ -100,9 +100,14 @@ async fn system_tables_are_found_by_name_and_not_listed() {
     let keyed = "SELECT min_key, level, \"deleteRowCount\" FROM \"bar$files\" WHERE record_count = 1";
     assert_eq!(rows(&service, keyed).await, ["[A] 0 0", "[A] 0 0"]);
     assert_eq!(rows(&service, "SELECT count(*) FROM \"bar$partitions\"").await, ["1"]);
+    assert_eq!(rows(&service, "SELECT b.close FROM \"bar@scan.snapshot-id=1\" b").await, ["1"]);
+    assert_eq!(rows(&service, "SELECT count(*) FROM \"bar$files@scan.snapshot-id=1\"").await, ["1"]);
     let listed = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'upbit'";
     assert_eq!(rows(&service, listed).await, ["bar"]);
     let session = service.session().expect("a session");
     let refused = session.sql("SELECT * FROM \"bar$snapshot\"").await.expect_err("no such table").to_string();
     assert!(refused.contains("no system table \"snapshot\"; there are \"bar$snapshots\", "), "{refused}");
+    let refused =
+        session.sql("SELECT * FROM \"bar@scan.snapshot-id=7\"").await.expect_err("no such snapshot").to_string();
+    assert!(refused.contains("snapshot 7 does not exist (any more); there are 1 ("), "{refused}");
 }

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::answer::{self, Refusal};
+use crate::history;
 
 /// More rows than this are not sent; the answer says that there were more.
 pub(super) const ROWS_MAX: usize = 1_000;
@@ -87,7 +88,8 @@ async fn run(shared: &Shared, sql: &str) -> Result<SqlAnswer, DataFusionError> {
     let started = Instant::now();
     let session = (shared.sessions)()?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = session.sql_with_options(sql, read_only).await?;
+    let sql = history::rewrite(sql).map_err(DataFusionError::Plan)?;
+    let frame = session.sql_with_options(&sql, read_only).await?;
     let mut batches = frame.execute_stream().await?;
     let columns = columns_of(&batches.schema());
     let mut rows = Rows::default();

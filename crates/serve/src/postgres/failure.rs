@@ -198,7 +198,11 @@ fn plan_failure(message: &str) -> Failure {
     if let Some(name) = quoted_between(message, "table '", "' not found") {
         // `hoga.upbit.trad` is how DataFusion resolved it; people wrote the end of that
         let shown = name.strip_prefix("hoga.").unwrap_or(name);
+        let shown = shown.split('@').next().unwrap_or(shown); // without the moment that was asked for
         return Failure::new(UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"));
+    }
+    if message.contains("has no system table") {
+        return Failure::new(UNDEFINED_TABLE, clean(message));
     }
     if let Some(name) = quoted_between(message, "table function '", "' not found") {
         return Failure::new(UNDEFINED_FUNCTION, format!("function {name} does not exist"));

@@ -12,8 +12,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
 use super::catalog_queries;
-use super::failure::{Failure, LIMIT_EXCEEDED};
+use super::failure::{Failure, INVALID_PARAMETER_VALUE, LIMIT_EXCEEDED};
 use super::naming::ColumnNames;
+use crate::history;
 use crate::procedure::Call;
 
 /// A text longer than this is not SQL that a person or a tool wrote.
@@ -92,6 +93,7 @@ impl StatementParser {
         if let Some(call) = Call::parse(text) {
             return Ok(vec![Command::Call(call?)]);
         }
+        let text = &*history::rewrite(text).map_err(|reason| Failure::new(INVALID_PARAMETER_VALUE, reason))?;
         let dialect = PostgreSqlDialect {};
         let plain = || {
             Parser::new(&dialect)
