@@ -1,5 +1,6 @@
 //! Live SQL: sessions in which every table is pinned to one moment, committed rows and live rows together.
 
+mod audit;
 mod provider;
 mod scan;
 mod service;

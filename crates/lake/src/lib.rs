@@ -6,6 +6,7 @@
 //! Not here: offsets and checkpoints (engine), SQL and table providers (engine), when to care for which table (the binary).
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
+mod audit;
 mod care;
 mod catalog;
 mod changes;
@@ -38,6 +39,7 @@ mod sync;
 mod system;
 mod tail;
 
+pub use audit::{AuditLog, Between};
 pub use care::TableFiles;
 pub use catalog::{Lake, LakeOptions};
 pub use changes::{ChangeBatch, RowKind};

@@ -9,7 +9,6 @@ use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use hoga_model::time::utc_iso;
 use paimon::Table;
 use paimon::spec::Snapshot;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 const NANOS_PER_MS: i64 = 1_000_000;
@@ -66,7 +65,7 @@ impl LiveTable {
                 Arc::new(TableIdentity::new(self.name().to_owned(), schema, &pinned.table)?)
             }
         };
-        let state = State { pinned: Some(Arc::new(pinned)), ..State::default() };
+        let state = State::default().with_pinned(Some(Arc::new(pinned)));
         Ok(View { identity, state: Arc::new(state) })
     }
 

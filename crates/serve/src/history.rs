@@ -58,6 +58,8 @@ struct Text<'a> {
     tokens: Vec<TokenWithSpan>,
 }
 
+/// The pairs of a hint: `'scan.snapshot-id' = '3'`.
+type Options = Vec<(String, String)>;
 /// Bytes from and to, and what stands there instead.
 type Edit = (usize, usize, String);
 
@@ -98,7 +100,7 @@ impl Text<'_> {
     }
 
     /// The options of a hint that comes next, and its token. Hints with other names are comments.
-    fn hint(&self, from: usize) -> Result<Option<(usize, Vec<(String, String)>)>, String> {
+    fn hint(&self, from: usize) -> Result<Option<(usize, Options)>, String> {
         let mut at = from;
         while let Some(Token::Whitespace(space)) = self.token(at) {
             if let Whitespace::MultiLineComment(comment) = space
@@ -224,7 +226,7 @@ impl Text<'_> {
 }
 
 /// The pairs in `OPTIONS('a' = 'b', …)`; None: something else.
-fn options_of(hint: &str) -> Result<Option<Vec<(String, String)>>, String> {
+fn options_of(hint: &str) -> Result<Option<Options>, String> {
     if !hint.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("options")) {
         return Ok(None);
     }
@@ -248,7 +250,7 @@ fn options_of(hint: &str) -> Result<Option<Vec<(String, String)>>, String> {
 }
 
 /// Those options that choose what to read; a mode that fits them says nothing more.
-fn chosen(options: Vec<(String, String)>) -> Result<Vec<(String, String)>, String> {
+fn chosen(options: Options) -> Result<Options, String> {
     let (modes, chosen): (Vec<_>, Vec<_>) = options.into_iter().partition(|(name, _)| name == MODE);
     for (name, _) in &chosen {
         if !OPTIONS.iter().any(|(known, _)| known == name) {

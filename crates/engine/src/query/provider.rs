@@ -19,6 +19,10 @@ impl PinnedTable {
     pub(super) fn new(view: View) -> PinnedTable {
         PinnedTable { view }
     }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
 }
 
 #[async_trait]

@@ -1,13 +1,14 @@
 //! The tables of one database, each pinned to this moment; beside each, found by name and never listed, its system tables and
 //! its past: `trade`, `trade$files`, `trade@scan.snapshot-id=3`, `trade$files@scan.tag-name=month-end`.
 
+use super::audit::AuditTable;
 use super::lake_error;
 use super::provider::PinnedTable;
 use super::system::SystemRows;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result, plan_err};
-use hoga_lake::{LiveTable, Moment, SystemTable};
+use hoga_lake::{Between, LiveTable, Moment, SystemTable, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +16,10 @@ use std::sync::Arc;
 const SYSTEM_SEPARATOR: char = '$';
 /// Before the option that says which moment; statements get there by Flink's hints.
 const MOMENT_SEPARATOR: char = '@';
+
+/// The changes of a table: not made from its metadata, as the others are.
+const AUDIT_LOG: &str = "audit_log";
+const INCREMENTAL: &str = "incremental-between";
 
 #[derive(Debug, Default)]
 pub(super) struct PinnedTables {
@@ -40,31 +45,38 @@ impl SchemaProvider for PinnedTables {
         if let Some((_, pinned)) = self.tables.get(name) {
             return Ok(Some(Arc::clone(pinned) as Arc<dyn TableProvider>));
         }
-        let Name { base, system, moment } = Name::of(name);
+        let Name { base, system, option } = Name::of(name);
         let Some((live, pinned)) = self.tables.get(base) else { return Ok(None) };
-        let moment = moment.map(moment_of).transpose()?;
-        let Some(system) = system else {
-            return Ok(Some(match moment {
-                None => Arc::clone(pinned) as Arc<dyn TableProvider>,
-                Some(moment) => {
-                    let view = Box::pin(live.view_at(&moment)).await.map_err(lake_error)?;
-                    Arc::new(PinnedTable::new(view))
-                }
-            }));
-        };
-        match SystemTable::of_name(system) {
-            Some(system) => Ok(Some(Arc::new(SystemRows::new(Arc::clone(live), system, moment)))),
-            None => {
-                let known = SystemTable::ALL.map(|system| format!("\"{base}{SYSTEM_SEPARATOR}{}\"", system.name()));
-                plan_err!("table \"{base}\" has no system table \"{system}\"; there are {}", known.join(", "))
+        let asked = Asked::of(option)?;
+        Ok(Some(match (system, asked) {
+            (None, Asked::Now) => Arc::clone(pinned) as Arc<dyn TableProvider>,
+            (None, Asked::Then(moment)) => Arc::new(PinnedTable::new(view_at(live, &moment).await?)),
+            (Some(AUDIT_LOG), asked) => {
+                let (view, between) = match asked {
+                    Asked::Now => (pinned.view().clone(), None),
+                    Asked::Then(moment) => (view_at(live, &moment).await?, None),
+                    Asked::Changes(between) => (pinned.view().clone(), Some(between)),
+                };
+                let log = Box::pin(live.audit_log(view, between)).await.map_err(lake_error)?;
+                Arc::new(AuditTable::new(log))
             }
-        }
+            (Some(system), asked) => match (SystemTable::of_name(system), asked) {
+                (None, _) => return plan_err!("{}", unknown(base, system)),
+                (Some(_), Asked::Changes(_)) => return only_the_audit_log(base),
+                (Some(system), Asked::Now) => Arc::new(SystemRows::new(Arc::clone(live), system, None)),
+                (Some(system), Asked::Then(moment)) => {
+                    Arc::new(SystemRows::new(Arc::clone(live), system, Some(moment)))
+                }
+            },
+            (None, Asked::Changes(_)) => return only_the_audit_log(base),
+        }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
         let Name { base, system, .. } = Name::of(name);
         self.tables.contains_key(name)
-            || (self.tables.contains_key(base) && system.is_none_or(|name| SystemTable::of_name(name).is_some()))
+            || (self.tables.contains_key(base)
+                && system.is_none_or(|name| name == AUDIT_LOG || SystemTable::of_name(name).is_some()))
     }
 }
 
@@ -72,23 +84,51 @@ impl SchemaProvider for PinnedTables {
 struct Name<'a> {
     base: &'a str,
     system: Option<&'a str>,
-    moment: Option<&'a str>,
+    option: Option<&'a str>,
 }
 
 impl Name<'_> {
     fn of(name: &str) -> Name<'_> {
-        let (table, moment) = match name.split_once(MOMENT_SEPARATOR) {
-            Some((table, moment)) => (table, Some(moment)),
+        let (table, option) = match name.split_once(MOMENT_SEPARATOR) {
+            Some((table, option)) => (table, Some(option)),
             None => (name, None),
         };
         match table.split_once(SYSTEM_SEPARATOR) {
-            Some((base, system)) => Name { base, system: Some(system), moment },
-            None => Name { base: table, system: None, moment },
+            Some((base, system)) => Name { base, system: Some(system), option },
+            None => Name { base: table, system: None, option },
         }
     }
 }
 
-fn moment_of(option: &str) -> Result<Moment> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    Moment::of_option(name, value).map_err(DataFusionError::Plan)
+/// What of a table is to be read.
+enum Asked {
+    Now,
+    Then(Moment),
+    Changes(Between),
+}
+
+impl Asked {
+    fn of(option: Option<&str>) -> Result<Asked> {
+        let Some(option) = option else { return Ok(Asked::Now) };
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let asked = match name {
+            INCREMENTAL => Between::of_option(value).map(Asked::Changes),
+            name => Moment::of_option(name, value).map(Asked::Then),
+        };
+        asked.map_err(DataFusionError::Execution)
+    }
+}
+
+async fn view_at(live: &LiveTable, moment: &Moment) -> Result<View> {
+    Box::pin(live.view_at(moment)).await.map_err(lake_error)
+}
+
+fn unknown(base: &str, system: &str) -> String {
+    let known = SystemTable::ALL.iter().map(|system| system.name()).chain([AUDIT_LOG]);
+    let known: Vec<String> = known.map(|name| format!("\"{base}{SYSTEM_SEPARATOR}{name}\"")).collect();
+    format!("table \"{base}\" has no system table \"{system}\"; there are {}", known.join(", "))
+}
+
+fn only_the_audit_log<T>(base: &str) -> Result<T> {
+    plan_err!("'{INCREMENTAL}' reads changes, which are in \"{base}{SYSTEM_SEPARATOR}{AUDIT_LOG}\"")
 }

@@ -111,3 +111,46 @@ async fn system_tables_are_found_by_name_and_not_listed() {
         session.sql("SELECT * FROM \"bar@scan.snapshot-id=7\"").await.expect_err("no such snapshot").to_string();
     assert!(refused.contains("snapshot 7 does not exist (any more); there are 1 ("), "{refused}");
 }
+
+#[tokio::test]
+async fn the_audit_log_tells_the_kind_of_each_change() {
+    use RowKind::{Delete, Insert, UpdateAfter};
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let table = bars(&lake).await;
+    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
+    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    assert_eq!(rows(&service, "SELECT * FROM bar$audit_log").await, Vec::<String>::new());
+    apply(&table, &[("A", 1, Insert), ("B", 2, Insert)]);
+    commit(&table, 1).await;
+    apply(&table, &[("A", 3, UpdateAfter), ("B", 2, Delete)]);
+    commit(&table, 2).await;
+    apply(&table, &[("C", 4, Insert)]); // not committed
+    let now = "SELECT rowkind, market, close FROM \"bar$audit_log\" ORDER BY 2";
+    assert_eq!(rows(&service, now).await, ["+U A 3", "-D B 2"]);
+    assert_eq!(rows(&service, "SELECT count(*) FROM \"bar$audit_log\"").await, ["2"]);
+    assert_eq!(rows(&service, "SELECT close FROM \"bar$audit_log\" WHERE rowkind = '-D'").await, ["2"]);
+    let first = "SELECT rowkind, close FROM \"bar$audit_log@scan.snapshot-id=1\" ORDER BY 2";
+    assert_eq!(rows(&service, first).await, ["+I 1", "+I 2"]);
+    for (between, expected) in
+        [("0,2", vec!["+I A 1", "+U A 3", "+I B 2", "-D B 2"]), ("1,2", vec!["+U A 3", "-D B 2"]), ("2,2", vec![])]
+    {
+        let changes = format!(
+            "SELECT rowkind, market, close FROM \"bar$audit_log@incremental-between={between}\" ORDER BY 2, 3, 1"
+        );
+        assert_eq!(rows(&service, &changes).await, expected, "{between}");
+    }
+    let session = service.session().expect("a session");
+    for (table, why) in [
+        (
+            "bar$audit_log@incremental-between=0,3",
+            "there are no changes between snapshots 0 and 3; there are changes from '0,2' on",
+        ),
+        ("bar@incremental-between=1,2", "'incremental-between' reads changes, which are in \"bar$audit_log\""),
+        ("bar$audit_log@incremental-between=1", "is not two snapshots like '3,7'"),
+    ] {
+        let refused = session.sql(&format!("SELECT * FROM \"{table}\"")).await.expect_err(table).to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}

@@ -45,7 +45,8 @@ async fn a_column_that_is_added_is_null_in_the_rows_that_were_there() {
     let dir = tempfile::tempdir().unwrap();
     {
         let lake = open(dir.path());
-        commit(&trade_table(&lake).await, 0..2).await;
+        let table = trade_table(&lake).await;
+        commit(&table, 0..2).await;
     }
     let expected: Vec<_> =
         (0..30).map(|id| if id < 20 { (id, None, None) } else { (id, Some("BID".to_owned()), Some(id)) }).collect();
@@ -79,7 +80,8 @@ async fn only_columns_that_may_be_null_are_added() {
     let dir = tempfile::tempdir().unwrap();
     {
         let lake = open(dir.path());
-        commit(&trade_table(&lake).await, 0..1).await;
+        let table = trade_table(&lake).await;
+        commit(&table, 0..1).await;
     }
     let lake = open(dir.path());
     let refused = async |schema: SchemaRef| {
