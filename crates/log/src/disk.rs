@@ -29,6 +29,7 @@ use folder::{discard_folder, lock_folder, open_topics, read_topics, remove_delet
 
 const DEFAULT_FSYNC_INTERVAL_MS: u64 = 100;
 const DEFAULT_SEGMENT_BYTES: u64 = 128 << 20;
+const DEFAULT_RECOVERY_POINT_BYTES: u64 = 8 << 20;
 const DEFAULT_SEGMENT_AGE_MS: i64 = MS_PER_DAY;
 /// Kafka's limit; its tools take positions for 32-bit numbers.
 const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
@@ -46,6 +47,9 @@ pub struct DiskOptions {
     pub segment_bytes: u64,
     /// A segment is sealed when its records span this much time: what retention cannot delete in part.
     pub segment_age_ms: i64,
+    /// About how much of a partition a start checks at most, when the process or the power has gone. It is written down each time that so much more
+    /// is durable: smaller values cost writes.
+    pub recovery_point_bytes: u64,
     /// For the time a topic was created.
     pub clock: Arc<dyn Clock>,
     /// For tests.
@@ -60,6 +64,7 @@ impl DiskOptions {
             fsync_interval_ms: DEFAULT_FSYNC_INTERVAL_MS,
             segment_bytes: DEFAULT_SEGMENT_BYTES,
             segment_age_ms: DEFAULT_SEGMENT_AGE_MS,
+            recovery_point_bytes: DEFAULT_RECOVERY_POINT_BYTES,
             clock: Arc::new(SystemClock),
             faults: None,
         }
@@ -80,6 +85,7 @@ impl DiskOptions {
             compression: self.compression,
             roll: RollLimits { segment_bytes: self.segment_bytes, segment_age_ms: self.segment_age_ms },
             sync_each_append: self.fsync_interval_ms == 0,
+            recovery_point_bytes: self.recovery_point_bytes,
             faults: self.faults.clone(),
         })
     }
@@ -145,6 +151,7 @@ impl DiskLog {
             if let Err(error) = flushed.flush() {
                 tracing::error!(%error, "the log could not be made durable");
             }
+            flushed.save_recovery_points();
         });
         let flusher = flusher.map_err(|source| LogError::Thread { name: "flusher", source })?;
         Ok((DiskLog { shared, flusher, _lock: lock }, report))
@@ -397,6 +404,7 @@ impl Drop for DiskLog {
         if let Err(error) = self.shared.flush() {
             tracing::error!(%error, "the log could not be made durable while closing");
         }
+        self.shared.save_recovery_points();
     }
 }
 
@@ -424,6 +432,12 @@ impl Shared {
             }
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    fn save_recovery_points(&self) {
+        for topic in self.all() {
+            topic.partitions.iter().for_each(|partition| partition.save_recovery_point());
+        }
     }
 
     /// Empty partitions of a topic that does not have them yet. The caller holds `creating`.

@@ -85,6 +85,11 @@ impl SparseIndex {
         self.entry_before(self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms))
     }
 
+    /// Where the last stretch begins that has no entry of its own: offset and position.
+    pub(crate) fn last_entry(&self) -> (i64, u64) {
+        self.entry_before(self.entries.len())
+    }
+
     /// With fewer entries, for a segment that is no longer appended to.
     pub(crate) fn thinned(&self) -> SparseIndex {
         let mut last = None;

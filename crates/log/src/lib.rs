@@ -22,6 +22,7 @@ mod partitioner;
 mod producer_ids;
 mod producers;
 mod recovery;
+mod recovery_point;
 mod retention;
 mod segment;
 mod topic;

@@ -21,6 +21,7 @@ use crate::index::SparseIndex;
 use crate::log::{Appended, DamagedRange, Offsets, Record};
 use crate::producers::Producers;
 use crate::recovery::Recovered;
+use crate::recovery_point;
 use crate::retention::{RollLimits, SegmentFacts, expired, must_roll, must_seal};
 use crate::segment::{Active, Sealed, log_path, sidecar_path};
 use crate::topic::Retention;
@@ -35,6 +36,7 @@ pub(crate) struct PartitionOptions {
     pub(crate) roll: RollLimits,
     /// Durable before `append` returns.
     pub(crate) sync_each_append: bool,
+    pub(crate) recovery_point_bytes: u64,
     pub(crate) faults: Option<Arc<Faults>>,
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Partition {
     appender: Mutex<Appender>,
     view: RwLock<View>,
     durable: Mutex<Durable>,
+    /// The last recovery point: the base offset of its segment, and how much of it. Held while one is written.
+    point: Mutex<(i64, u64)>,
     /// Sealed since the last flush: not durable yet, without a sidecar.
     unflushed: Mutex<Vec<Unflushed>>,
     /// Why appends are refused for good: after a failed fsync nobody knows what is on the disk.
@@ -117,7 +121,7 @@ impl Partition {
         options: PartitionOptions,
         found: Recovered,
     ) -> Partition {
-        let Recovered { sealed, active, producers, start_offset, damaged, .. } = found;
+        let Recovered { sealed, active, producers, point, start_offset, damaged, .. } = found;
         Partition {
             topic: topic.to_owned(),
             partition,
@@ -131,6 +135,7 @@ impl Partition {
             options,
             durable: Mutex::new(Durable { segment: active.index.base_offset, bytes: 0, folder_is_dirty: true }),
             view: RwLock::new(View { start_offset, sealed, active }),
+            point: Mutex::new(point),
             unflushed: Mutex::default(),
             poisoned: OnceLock::new(),
             damaged: Mutex::new(damaged.into_iter().map(|range| (range.first_offset, range)).collect()),
@@ -220,6 +225,31 @@ impl Partition {
             durable.folder_is_dirty = false;
         }
         Ok(())
+    }
+
+    /// Makes what has been appended durable and writes down how far it is, if that is much more than the last time: what a start need not check.
+    /// It may fail: then the next start checks more.
+    pub(crate) fn save_recovery_point(&self) {
+        let mut last = lock(&self.point);
+        let due = |index: &SparseIndex| {
+            recovery_point::is_due(*last, index.base_offset, index.log_bytes, self.options.recovery_point_bytes)
+        };
+        if !self.view(|view| due(&view.active.index)) {
+            return;
+        }
+        // index and producers belong together, and both to bytes that the fsync below makes durable
+        let (index, producers) = {
+            let appender = lock(&self.appender);
+            (self.view(|view| view.active.index.thinned()), appender.producers.clone())
+        };
+        if self.flush().is_err() {
+            return;
+        }
+        // also when it fails: a disk that is full is not asked each time
+        *last = (index.base_offset, index.log_bytes);
+        if let Err(error) = recovery_point::write(&self.dir, &index, &producers) {
+            tracing::warn!(folder = %self.dir.display(), %error, "cannot write the recovery point");
+        }
     }
 
     /// Seals the active segment if it is old, then deletes the sealed ones that retention does not keep.

@@ -1,4 +1,5 @@
-//! Opening what an earlier process left: every batch of the active segment is checked, sealed segments come from their sidecars.
+//! Opening what an earlier process left: every batch of the active segment behind the recovery point is checked, sealed segments come from their
+//! sidecars.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::index::SparseIndex;
 use crate::log::DamagedRange;
 use crate::partition::start_file;
 use crate::producers::Producers;
+use crate::recovery_point::{self, Distrust, RecoveryPoint};
 use crate::segment::{
     Active, Depth, Gap, Gaps, Sealed, SegmentReader, Step, Walk, log_path, parse_log_name, sidecar_path,
 };
@@ -28,10 +30,12 @@ pub struct RecoveryReport {
     pub bytes: u64,
     /// Ends of active segments that were dropped: a write that a crash cut off.
     pub torn_tails: Vec<TornTail>,
-    /// Damage with good batches after it, which were kept. Damage inside sealed segments is found when it is fetched.
+    /// Damage with good batches after it, which were kept. Damage inside sealed segments and before recovery points is found when it is fetched.
     pub damaged: Vec<DamagedRange>,
     /// Sealed segments whose sidecar was missing or damaged, so that their headers were read.
     pub reindexed: Vec<PathBuf>,
+    /// Bytes of active segments that were checked: all behind the recovery points.
+    pub checked_bytes: u64,
     /// Folders of known partitions that are not there; they begin again, empty, at offset 0.
     pub missing_folders: Vec<PathBuf>,
     /// Set when the topics' file was missing or damaged and the topics were taken from the folders, with the default retention.
@@ -75,6 +79,8 @@ pub(crate) struct Recovered {
     pub(crate) sealed: Vec<Arc<Sealed>>,
     pub(crate) active: Active,
     pub(crate) producers: Producers,
+    /// The active segment's base offset, and how much of it was known to be durable and good.
+    pub(crate) point: (i64, u64),
     /// Records before it were deleted by somebody; 0 if nobody did.
     pub(crate) start_offset: i64,
     pub(crate) torn_tail: Option<TornTail>,
@@ -115,10 +121,10 @@ pub(crate) fn recover_partition(topic: &str, partition: u32, dir: &Path) -> Resu
         sealed.push(Arc::new(segment));
     }
     let base = bases.last().copied().unwrap_or(0);
-    let (active, torn_tail) = open_active(&log_path(dir, base), base, &mut producers)?;
+    let Opened { active, point, torn_tail } = open_active(dir, base, &mut producers)?;
     damaged.extend(active.gaps.all().iter().map(|gap| damaged_range(topic, partition, &active.path, gap)));
     let start_offset = start_file::read(dir)?.min(active.index.next_offset);
-    Ok(Recovered { sealed, active, producers, start_offset, torn_tail, damaged, reindexed })
+    Ok(Recovered { sealed, active, producers, point: (base, point), start_offset, torn_tail, damaged, reindexed })
 }
 
 /// Base offsets of the segments, in order. Sidecars without a segment are left from an interrupted deletion and go.
@@ -186,23 +192,49 @@ fn open_sealed(path: &Path, base: i64, next_base: i64, producers: &mut Producers
     Ok((Sealed::new(path, index, gaps), true))
 }
 
-/// The segment to append to, cut back to its last good batch.
-fn open_active(path: &Path, base: i64, producers: &mut Producers) -> Result<(Active, Option<TornTail>), LogError> {
+struct Opened {
+    active: Active,
+    /// What was not checked again, from the beginning on.
+    point: u64,
+    torn_tail: Option<TornTail>,
+}
+
+/// The segment to append to, cut back to its last good batch. Producers are as they were before it, and then as they are at its end.
+fn open_active(dir: &Path, base: i64, producers: &mut Producers) -> Result<Opened, LogError> {
+    let path = &log_path(dir, base);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = Arc::new(file.map_err(LogError::io("open the segment", path))?);
     let file_bytes = file.metadata().map_err(LogError::io("open the segment", path))?.len();
     let gaps = Arc::new(Gaps::default());
+    let walk = |(offset, position), limit, gaps: &Arc<Gaps>| {
+        SegmentReader::new(Walk {
+            file: file.clone(),
+            position,
+            offset,
+            limit,
+            end_offset: None,
+            gaps: gaps.clone(),
+            depth: Depth::Checked,
+            chunk_bytes: CHECK_CHUNK_BYTES,
+        })
+    };
     let mut index = SparseIndex::new(base);
-    let mut reader = SegmentReader::new(Walk {
-        file: file.clone(),
-        position: 0,
-        offset: base,
-        limit: file_bytes,
-        end_offset: None,
-        gaps: gaps.clone(),
-        depth: Depth::Checked,
-        chunk_bytes: CHECK_CHUNK_BYTES,
-    });
+    let known = recovery_point::judge(recovery_point::read(dir).as_deref(), base, file_bytes);
+    let point = match known {
+        Ok(known) if ends_at_the_point(&known, walk).map_err(LogError::io("read the segment", path))? => {
+            *producers = known.producers;
+            index = known.index;
+            index.log_bytes
+        }
+        Err(Distrust::Missing) => 0,
+        // before anything is cut or appended: it would be believed again when the segment has grown
+        found => {
+            tracing::debug!(file = %path.display(), found = ?found.err(), "the whole segment is checked");
+            recovery_point::remove(dir).map_err(LogError::io("remove the recovery point in", dir))?;
+            0
+        }
+    };
+    let mut reader = walk((index.next_offset, point), file_bytes, &gaps);
     let mut defect = BatchDefect::Missing;
     loop {
         match reader.step().map_err(LogError::io("read the segment", path))? {
@@ -216,7 +248,7 @@ fn open_active(path: &Path, base: i64, producers: &mut Producers) -> Result<(Act
     }
     let bytes = file_bytes - index.log_bytes;
     let torn_tail = (bytes > 0).then(|| TornTail {
-        file: path.to_path_buf(),
+        file: path.clone(),
         position: index.log_bytes,
         bytes,
         next_offset: index.next_offset,
@@ -226,5 +258,26 @@ fn open_active(path: &Path, base: i64, producers: &mut Producers) -> Result<(Act
         let cut = file.set_len(index.log_bytes).and_then(|()| file.sync_data());
         cut.map_err(LogError::io("cut the torn end off", path))?;
     }
-    Ok((Active { path: Arc::from(path), file, index, gaps }, torn_tail))
+    let active = Active { path: Arc::from(path.as_path()), file, index, gaps };
+    Ok(Opened { active, point, torn_tail })
+}
+
+/// Whether the batches from the last entry of the index on are good and end where the point is: that this is the segment it was written for.
+fn ends_at_the_point(
+    point: &RecoveryPoint,
+    walk: impl Fn((i64, u64), u64, &Arc<Gaps>) -> SegmentReader,
+) -> std::io::Result<bool> {
+    let RecoveryPoint { index, .. } = point;
+    let mut at = index.last_entry();
+    // gaps that are none if the point is not believed
+    let mut reader = walk(at, index.log_bytes, &Arc::default());
+    loop {
+        match reader.step()? {
+            Step::Batch { position, header, .. } => {
+                at = (header.next_offset(), position + header.size_bytes as u64);
+            }
+            Step::Gap(_) => return Ok(false),
+            Step::End => return Ok(at == (index.next_offset, index.log_bytes)),
+        }
+    }
 }

@@ -147,14 +147,15 @@ fn count(found: &Recovered, report: &mut RecoveryReport) {
     report.partitions += 1;
     report.segments += found.sealed.len() + 1;
     report.bytes += found.active.index.log_bytes + found.sealed.iter().map(|s| s.index.log_bytes).sum::<u64>();
+    report.checked_bytes += found.active.index.log_bytes.saturating_sub(found.point.1);
     report.torn_tails.extend(found.torn_tail.clone());
     report.damaged.extend(found.damaged.iter().cloned());
     report.reindexed.extend(found.reindexed.iter().cloned());
 }
 
 pub(super) fn tell(report: &RecoveryReport) {
-    let RecoveryReport { topics, partitions, segments, bytes, .. } = report;
-    tracing::info!(topics, partitions, segments, bytes, "log opened");
+    let RecoveryReport { topics, partitions, segments, bytes, checked_bytes, .. } = report;
+    tracing::info!(topics, partitions, segments, bytes, checked_bytes, "log opened");
     for tail in &report.torn_tails {
         tracing::warn!("{tail}");
     }

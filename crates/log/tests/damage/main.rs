@@ -1,6 +1,8 @@
 //! Damaged files: what was acknowledged before the damage is there, what comes after it is there, the damage is named, nothing panics.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recovery_point;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -315,7 +317,9 @@ fn any_bytes_can_be_opened() {
     for seed in 0..SEEDS {
         let mut random = Random(seed);
         let dir = tempfile::tempdir().unwrap();
-        let options = || options(dir.path(), 4_000, if seed % 2 == 0 { Compression::None } else { Compression::Lz4 });
+        let compression = if seed % 2 == 0 { Compression::None } else { Compression::Lz4 };
+        let recovery_point_bytes = if seed % 4 < 2 { 1 } else { u64::MAX };
+        let options = || DiskOptions { recovery_point_bytes, ..options(dir.path(), 4_000, compression) };
         write_log(&options(), &[6; 40]);
         let places = places(dir.path());
         let files = log_files(dir.path());
@@ -347,7 +351,8 @@ fn crash_simulation() {
         let dir = tempfile::tempdir().unwrap();
         let compression = if random.below(2) == 0 { Compression::None } else { Compression::Lz4 };
         let segment_bytes = [2_000, 9_000, 1 << 20][random.below(3) as usize];
-        let options = || options(dir.path(), segment_bytes, compression);
+        let recovery_point_bytes = [1, 3_000, u64::MAX][random.below(3) as usize];
+        let options = || DiskOptions { recovery_point_bytes, ..options(dir.path(), segment_bytes, compression) };
         let sizes: Vec<i64> = (0..5 + random.below(40)).map(|_| 1 + random.below(20) as i64).collect();
         let end = write_log(&options(), &sizes);
         let places = places(dir.path());
