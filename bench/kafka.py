@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Kafka's own perf tools against `hoga up` and one real Kafka node, one after the other, on the same machine with the same arguments.
 
-Prints messages a second, the server's CPU seconds and memory, and end-to-end latency of both, and their ratios. Nothing passes or fails.
+Prints messages a second, the server's CPU seconds, its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
+program and, in Kafka's case, mapped indexes), and end-to-end latency of both, and their ratios. Nothing passes or fails.
 Needs Java and Maven (`scripts/peers/kafka install`).    bench/kafka.py [--messages N] [--rounds N]
 """
 
@@ -20,11 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from harness import Program, find_binary, free_port, wait_for  # noqa: E402
+from rig import cpu_seconds, memory_mb  # noqa: E402
 
 PEER = str(ROOT / "scripts" / "peers" / "kafka")
 RECORD_BYTES = 347  # a trade of Upbit's, as JSON
 LATENCY_MESSAGES = 3_000
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -32,13 +33,6 @@ class Server:
 
     def __init__(self, name: str, bootstrap: str, pid: int):
         self.name, self.bootstrap, self.pid = name, bootstrap, pid
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def rss_mb(self) -> float:
-        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text()).group(1)) / 1024
 
 
 def tool(name: str, *args: str) -> str:
@@ -51,20 +45,21 @@ def tool(name: str, *args: str) -> str:
 
 def measure(server: Server, messages: int, topic: str, codec: str) -> dict[str, float]:
     tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--create", "--topic", topic, "--partitions", "3")
-    before = server.cpu_s()
+    before = cpu_seconds(server.pid)
     out = tool(
         "ProducerPerformance", "--topic", topic, "--num-records", messages, "--throughput", -1, "--record-size", RECORD_BYTES,
         "--command-property", f"bootstrap.servers={server.bootstrap}", "acks=all", "linger.ms=5", f"compression.type={codec}",
     )  # fmt: skip
     produced = float(re.findall(r"([\d.]+) records/sec", out)[-1])
-    middle = server.cpu_s()
+    middle = cpu_seconds(server.pid)
     out = tool("ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic, "--num-records", messages, "--timeout", 60_000)
     columns, values = [line.split(", ") for line in out.splitlines() if ", " in line][-2:]
     row = dict(zip((c.strip() for c in columns), values))
     consumed = float(row["fetch.nMsg.sec"])
+    after, memory = cpu_seconds(server.pid), memory_mb(server.pid)
     return {
-        "produce msg/s": produced, "produce CPU s": middle - before, "consume msg/s": consumed, "consume CPU s": server.cpu_s() - middle,
-        "RSS MB": server.rss_mb(),
+        "produce msg/s": produced, "produce CPU s": middle - before, "consume msg/s": consumed, "consume CPU s": after - middle,
+        "RSS MB": memory["VmRSS"], "RssAnon MB": memory["RssAnon"],
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ use crate::error::LogError;
 use crate::faults::Faults;
 use crate::flusher::Flusher;
 use crate::log::{Appended, DamagedRange, Fetched, FetchedBatches, Log, Offsets, Record};
-use crate::partition::{Partition, PartitionOptions, Retired, sync_folder};
+use crate::partition::{Partition, PartitionOptions, Retired, Sliced, sync_folder};
 use crate::producer_ids::ProducerIds;
 use crate::recovery::{RecoveryReport, recover_partition};
 use crate::retention::RollLimits;
@@ -206,6 +206,18 @@ impl DiskLog {
         at_least_one: bool,
     ) -> Result<FetchedBatches, LogError> {
         self.with(topic, partition, |partition| partition.fetch_batches(from_offset, max_bytes, at_least_one))?
+    }
+
+    /// What `fetch_batches` would give, by its place in the segment's file and unread. `None` if it must be read.
+    pub(crate) fn slice(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Option<Sliced> {
+        self.with(topic, partition, |partition| partition.slice(from_offset, max_bytes, at_least_one)).ok()?
     }
 
     /// About how many bytes of batches there are from an offset on, without reading; 0 at the end only.

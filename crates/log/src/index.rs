@@ -85,6 +85,14 @@ impl SparseIndex {
         self.entry_before(self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms))
     }
 
+    /// The end of the last batch that ends at a position or before it, as far as it is known: the segment's end, or where an entry begins.
+    pub(crate) fn end_within(&self, position: u64) -> u64 {
+        if self.log_bytes <= position {
+            return self.log_bytes;
+        }
+        self.entry_before(self.entries.partition_point(|entry| entry.position <= position)).1
+    }
+
     /// Where the last stretch begins that has no entry of its own: offset and position.
     pub(crate) fn last_entry(&self) -> (i64, u64) {
         self.entry_before(self.entries.len())

@@ -25,7 +25,9 @@ mod recovery;
 mod recovery_point;
 mod retention;
 mod segment;
+mod slice;
 mod topic;
+mod verified;
 pub mod wire;
 
 pub use batch::Compression;

@@ -5,6 +5,7 @@
 
 mod batches;
 mod fetch;
+mod slices;
 pub(crate) mod start_file;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ use crate::recovery_point;
 use crate::retention::{RollLimits, SegmentFacts, expired, must_roll, must_seal};
 use crate::segment::{Active, Sealed, log_path, sidecar_path};
 use crate::topic::Retention;
+use crate::verified::Verified;
+
+pub(crate) use slices::Sliced;
 
 /// Kafka's offset indexes hold offsets as 32-bit distances from the segment's first.
 const MAX_SEGMENT_OFFSETS: i64 = i32::MAX as i64;
@@ -304,7 +308,10 @@ impl Partition {
         // no record of this offset was ever acknowledged: a file of this name is left from a roll that failed
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
         let file = Arc::new(file.map_err(LogError::io("create the segment", &path))?);
-        let next = Active { path: Arc::from(path), file, index: SparseIndex::new(base_offset), gaps: Arc::default() };
+        // all of it is going to be written by this process
+        let verified = Arc::new(Verified::from(0));
+        let index = SparseIndex::new(base_offset);
+        let next = Active { path: Arc::from(path), file, index, gaps: Arc::default(), verified };
         let mut unflushed = lock(&self.unflushed);
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let last = std::mem::replace(&mut view.active, next);

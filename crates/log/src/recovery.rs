@@ -15,6 +15,7 @@ use crate::recovery_point::{self, Distrust, RecoveryPoint};
 use crate::segment::{
     Active, Depth, Gap, Gaps, Sealed, SegmentReader, Step, Walk, log_path, parse_log_name, sidecar_path,
 };
+use crate::verified::Verified;
 
 /// How much of a segment is read at once while it is checked.
 const CHECK_CHUNK_BYTES: usize = 1 << 20;
@@ -258,7 +259,9 @@ fn open_active(dir: &Path, base: i64, producers: &mut Producers) -> Result<Opene
         let cut = file.set_len(index.log_bytes).and_then(|()| file.sync_data());
         cut.map_err(LogError::io("cut the torn end off", path))?;
     }
-    let active = Active { path: Arc::from(path.as_path()), file, index, gaps };
+    // damage is not to be sent: where there is some, what has been checked now is checked again when it is read
+    let verified = Verified::from(if gaps.all().is_empty() { point } else { index.log_bytes });
+    let active = Active { path: Arc::from(path.as_path()), file, index, gaps, verified: Arc::new(verified) };
     Ok(Opened { active, point, torn_tail })
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::batch::{BatchDefect, BatchHeader, HEADER_BYTES};
 use crate::index::SparseIndex;
+use crate::verified::Verified;
 
 /// Damage that is remembered per segment, so that it is searched once; more is searched again at each fetch.
 const MAX_REMEMBERED_GAPS: usize = 1_024;
@@ -78,17 +79,26 @@ pub(crate) struct Active {
     pub(crate) file: Arc<File>,
     pub(crate) index: SparseIndex,
     pub(crate) gaps: Arc<Gaps>,
+    pub(crate) verified: Arc<Verified>,
 }
 
 impl Active {
     /// Seals it as it stands.
     pub(crate) fn seal(self) -> Sealed {
         let file = Mutex::new(Arc::downgrade(&self.file));
-        Sealed { path: self.path, index: self.index.thinned(), gaps: self.gaps, file }
+        Sealed { path: self.path, index: self.index.thinned(), gaps: self.gaps, verified: self.verified, file }
     }
 
     pub(crate) fn place(&self, start: (i64, u64)) -> Place {
-        Place::new(Source::Active(self.file.clone()), &self.path, &self.index, &self.gaps, start)
+        Place {
+            path: self.path.clone(),
+            end_offset: self.index.next_offset,
+            verified: self.verified.clone(),
+            source: Source::Active(self.file.clone()),
+            start,
+            limit: self.index.log_bytes,
+            gaps: self.gaps.clone(),
+        }
     }
 }
 
@@ -99,17 +109,27 @@ pub(crate) struct Sealed {
     /// `next_offset` is where the next segment begins, even if the records before it are lost; `log_bytes` is the whole file.
     pub(crate) index: SparseIndex,
     pub(crate) gaps: Arc<Gaps>,
+    verified: Arc<Verified>,
     /// Open while somebody reads: a log of ten thousand segments must not hold ten thousand files.
     file: Mutex<Weak<File>>,
 }
 
 impl Sealed {
     pub(crate) fn new(path: &Path, index: SparseIndex, gaps: Arc<Gaps>) -> Sealed {
-        Sealed { path: Arc::from(path), index, gaps, file: Mutex::new(Weak::new()) }
+        let verified = Arc::new(Verified::nothing());
+        Sealed { path: Arc::from(path), index, gaps, verified, file: Mutex::new(Weak::new()) }
     }
 
     pub(crate) fn place(self: &Arc<Sealed>, start: (i64, u64)) -> Place {
-        Place::new(Source::Sealed(self.clone()), &self.path, &self.index, &self.gaps, start)
+        Place {
+            path: self.path.clone(),
+            end_offset: self.index.next_offset,
+            verified: self.verified.clone(),
+            source: Source::Sealed(self.clone()),
+            start,
+            limit: self.index.log_bytes,
+            gaps: self.gaps.clone(),
+        }
     }
 
     fn file(&self) -> io::Result<Arc<File>> {
@@ -129,6 +149,7 @@ pub(crate) struct Place {
     pub(crate) path: Arc<Path>,
     /// Where the segment ends, as far as this reader may see.
     pub(crate) end_offset: i64,
+    pub(crate) verified: Arc<Verified>,
     source: Source,
     start: (i64, u64),
     limit: u64,
@@ -142,14 +163,20 @@ enum Source {
 }
 
 impl Place {
-    fn new(source: Source, path: &Arc<Path>, index: &SparseIndex, gaps: &Arc<Gaps>, start: (i64, u64)) -> Place {
-        Place {
-            path: path.clone(),
-            end_offset: index.next_offset,
-            source,
-            start,
-            limit: index.log_bytes,
-            gaps: gaps.clone(),
+    /// Offset and position of the batch it begins with.
+    pub(crate) fn start(&self) -> (i64, u64) {
+        self.start
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.source, Source::Active(_))
+    }
+
+    /// Opens it if it is not open. `NotFound` means that retention took it meanwhile.
+    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        match &self.source {
+            Source::Active(file) => Ok(file.clone()),
+            Source::Sealed(sealed) => sealed.file(),
         }
     }
 
@@ -164,20 +191,26 @@ impl Place {
         }
     }
 
-    /// Opens the file if it is not open. `NotFound` means that retention took it meanwhile.
+    /// A walk that checks everything; errors as `file`.
     pub(crate) fn open(&self, chunk_bytes: usize) -> io::Result<SegmentReader> {
-        let file = match &self.source {
-            Source::Active(file) => file.clone(),
-            Source::Sealed(sealed) => sealed.file()?,
-        };
+        self.walk(self.start, Depth::Checked, chunk_bytes)
+    }
+
+    /// A walk from a batch at this offset and position on.
+    pub(crate) fn walk(
+        &self,
+        (offset, position): (i64, u64),
+        depth: Depth,
+        chunk_bytes: usize,
+    ) -> io::Result<SegmentReader> {
         Ok(SegmentReader::new(Walk {
-            file,
-            position: self.start.1,
-            offset: self.start.0,
+            file: self.file()?,
+            position,
+            offset,
             limit: self.limit,
             end_offset: Some(self.end_offset),
             gaps: self.gaps.clone(),
-            depth: Depth::Checked,
+            depth,
             chunk_bytes,
         }))
     }
@@ -186,7 +219,7 @@ impl Place {
 /// How much of each batch a walk looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Headers only, to make an index of a segment that was durable once.
+    /// Headers only: of a segment that was durable once, or of batches that have been checked.
     Headers,
     /// Everything: header, checksum.
     Checked,

@@ -6,6 +6,9 @@
 //! The listener has a runtime of its own, whose few threads also write to and read from the page cache: handing a request to another thread and
 //! back costs more than the request. What may wait for the disk itself is handed over: old segments, fsync, topics, committed offsets.
 //!
+//! Batches that this process has checked or written are not read for a fetch: the kernel moves them from the segment file to the socket, as the
+//! client takes them (`socket`).
+//!
 //! `codec` and `api` turn bytes into requests and answers into bytes, without sockets; `broker` is what they are answered from;
 //! `group` is the state machine of a consumer group; `connection` moves frames; this file accepts.
 
@@ -20,7 +23,9 @@ mod limits;
 mod metrics;
 mod offsets;
 mod overview;
+mod piece;
 mod sasl;
+mod socket;
 mod tls;
 
 use std::collections::HashMap;

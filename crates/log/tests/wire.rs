@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,12 @@ impl Stage {
         let running = runtime.block_on(wire::serve(listen, broker, None, cancel.clone())).unwrap();
         let address = running.local_addr();
         Stage { address, metrics, log, faults, cancel, running: Some(running), runtime, _dir: dir }
+    }
+
+    /// The files of the topic.
+    fn segments(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.log.dir().join("t-0")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
     }
 
     fn connect(&self) -> Peer {
@@ -231,14 +238,59 @@ fn a_client_that_never_reads_is_closed_and_keeps_nobody_waiting() {
         }
     }
     let mut reader = stage.connect();
-    let got = reader.ask(11, &fetch(1 << 20));
-    assert!(got.responses[0].partitions[0].records.as_ref().unwrap().len() >= 1_000_000, "one batch at least");
+    let got = reader.ask(11, &fetch(16 << 20));
+    let bytes = got.responses[0].partitions[0].records.as_ref().unwrap().len();
+    assert!(bytes > 15 << 20, "twice as much as there is memory for: {bytes}");
     stage.check();
     wait_for("all that stand still to be closed", || stage.metrics.stalled.get() == 8);
-    assert!(stage.metrics.fetches_shrunk.get() > 0, "memory was short for a while");
-    let got = reader.ask(11, &fetch(8 << 20));
-    let bytes = got.responses[0].partitions[0].records.as_ref().unwrap().len();
-    assert!(bytes > 7 << 20, "and is there again: {bytes}");
+    assert_eq!(stage.metrics.fetches_shrunk.get(), 0, "who stands still holds no batches in memory");
+}
+
+/// More than the buffers of two sockets hold, on its way to a client that has taken its length and nothing more.
+fn begun_to_send(stage: &Stage) -> (Peer, usize) {
+    let mut writer = stage.connect();
+    for _ in 0..30 {
+        writer.produce(1_000);
+    }
+    let mut reader = stage.connect();
+    reader.send(11, &fetch(16 << 20));
+    let mut length = [0; 4];
+    reader.0.read_exact(&mut length).unwrap();
+    (reader, i32::from_be_bytes(length) as usize)
+}
+
+#[test]
+fn what_is_being_sent_outlives_its_segment() {
+    let stage = Stage::new(|options| options.limits.stall_timeout = PATIENCE);
+    let (mut reader, length) = begun_to_send(&stage);
+    let want = stage.log.fetch_batches("t", 0, 0, 16 << 20, true).unwrap().batches.concat();
+    assert_eq!(stage.log.delete_records("t", 0, 30_000).unwrap(), 30_000);
+    assert_eq!(stage.segments().len(), 1, "the file is gone, but for the next one");
+    let mut frame = vec![0; length];
+    reader.0.read_exact(&mut frame).unwrap();
+    assert!(frame.windows(want.len()).any(|part| part == want), "every byte as it was");
+    assert!(stage.metrics.bytes_out_of_files.get() >= want.len() as u64);
+    stage.check();
+}
+
+#[test]
+fn a_segment_that_is_cut_while_it_is_sent_ends_the_connection_and_is_named() {
+    let stage = Stage::new(|options| options.limits.stall_timeout = PATIENCE);
+    let (mut reader, length) = begun_to_send(&stage);
+    let file = std::fs::OpenOptions::new().write(true).open(&stage.segments()[0]).unwrap();
+    file.set_len(2_500_000).unwrap();
+    let mut frame = Vec::new();
+    // what the socket held already comes, then the end
+    let ended = reader.0.read_to_end(&mut frame);
+    assert!(frame.len() < length, "{} of {length} bytes, {ended:?}", frame.len());
+    // the next one sees what is left, and that the rest is lost
+    let mut again = stage.connect();
+    let got = again.ask(11, &fetch(16 << 20));
+    let part = &got.responses[0].partitions[0];
+    assert_eq!((part.error_code, part.records.as_ref().unwrap().len()), (0, 2 * batch(1_000).len()));
+    let fetched = stage.log.fetch("t", 0, 2_000, usize::MAX).unwrap();
+    assert_eq!(fetched.damaged.map(|lost| lost.first_offset), Some(2_000));
+    stage.check();
 }
 
 #[test]

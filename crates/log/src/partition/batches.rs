@@ -80,7 +80,10 @@ impl Partition {
             };
             let run = self.run(&mut reader, &place, &mut next_offset, max_bytes, at_least_one);
             match run.map_err(LogError::io("read the segment", &place.path))? {
-                Run::Batches(batches) => return Ok(fetched(vec![batches], next_offset)),
+                Run::Batches { from, batches } => {
+                    place.verified.add(from, from + batches.len() as u64);
+                    return Ok(fetched(vec![batches], next_offset));
+                }
                 Run::TooLarge => return Ok(fetched(Vec::new(), next_offset)),
                 // nothing readable in this segment: go on with the next
                 Run::Nothing => {}
@@ -105,7 +108,7 @@ impl Partition {
                     let end = position + header.size_bytes as u64;
                     let from = found.as_ref().map_or(position, |(from, _)| *from);
                     if (end - from) as usize > max_bytes && (found.is_some() || !at_least_one) {
-                        return Ok(found.map_or(Run::TooLarge, |(_, batches)| Run::Batches(batches)));
+                        return Ok(found.map_or(Run::TooLarge, Run::batches));
                     }
                     let Some(batches) = reader.loaded(from, end) else { break };
                     found = Some((from, batches));
@@ -126,7 +129,7 @@ impl Partition {
                 }
             }
         }
-        Ok(found.map_or(Run::Nothing, |(_, batches)| Run::Batches(batches)))
+        Ok(found.map_or(Run::Nothing, Run::batches))
     }
 
     /// How many bytes a fetch from an offset could give, at most 4 KiB too many (64 KiB in old segments).
@@ -183,10 +186,20 @@ impl Partition {
 }
 
 enum Run {
-    Batches(Bytes),
+    /// All of them checked, and where they lie.
+    Batches {
+        from: u64,
+        batches: Bytes,
+    },
     /// The first batch has more bytes than are wanted.
     TooLarge,
     Nothing,
+}
+
+impl Run {
+    fn batches((from, batches): (u64, Bytes)) -> Run {
+        Run::Batches { from, batches }
+    }
 }
 
 impl View {

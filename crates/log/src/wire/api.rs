@@ -38,12 +38,11 @@ mod topic_config;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::broker::Broker;
 use super::codec::{Malformed, Reader, Writer};
 use super::connection::Client;
 use super::error_code::ErrorCode;
+use super::piece::Piece;
 
 /// What is fixed about an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +201,7 @@ impl Response {
         }
     }
 
-    pub(crate) fn finish(self) -> Vec<Bytes> {
+    pub(crate) fn finish(self) -> Vec<Piece> {
         self.writer.finish()
     }
 }
@@ -213,7 +212,7 @@ pub(crate) async fn answer(
     client: &mut Client,
     header: &RequestHeader,
     mut body: Reader,
-) -> Result<Option<Vec<Bytes>>, Malformed> {
+) -> Result<Option<Vec<Piece>>, Malformed> {
     let reader = &mut body;
     match header.key {
         PRODUCE => run::<produce::Request>(broker, client, header, reader).await,
@@ -254,7 +253,7 @@ async fn run<C: Call>(
     client: &mut Client,
     header: &RequestHeader,
     reader: &mut Reader,
-) -> Result<Option<Vec<Bytes>>, Malformed> {
+) -> Result<Option<Vec<Piece>>, Malformed> {
     let request = C::read(reader, header.version)?;
     let Some(response) = request.answer(broker, client, header.version).await else { return Ok(None) };
     let (index, api) = ApiSpec::find(header.key).ok_or(Malformed("its API is not known"))?;
@@ -278,7 +277,7 @@ fn write<C: Call>(response: C::Response, api: &ApiSpec, header: &RequestHeader) 
 }
 
 /// The answer to a version of ApiVersions that is not known: the error and the versions that are, in version 0, and the connection stays.
-pub(crate) fn unknown_api_versions(correlation_id: i32) -> Vec<Bytes> {
+pub(crate) fn unknown_api_versions(correlation_id: i32) -> Vec<Piece> {
     let mut writer = Response::new(false);
     writer.i32(correlation_id);
     api_versions::Request::write(ErrorCode::UnsupportedVersion, &mut writer, 0);

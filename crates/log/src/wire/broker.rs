@@ -240,16 +240,10 @@ impl Broker {
         }
     }
 
-    /// Memory for a fetch: as much as is wanted if it is free, else nothing, which means one batch.
-    pub(crate) fn reserve_response(&self, wanted: usize) -> (usize, Option<OwnedSemaphorePermit>) {
-        let permits = u32::try_from(wanted).unwrap_or(u32::MAX);
-        match self.response_bytes.clone().try_acquire_many_owned(permits) {
-            Ok(reservation) => (wanted, Some(reservation)),
-            Err(_) => {
-                self.metrics.fetches_shrunk.add(1);
-                (0, None)
-            }
-        }
+    /// Memory for a part of a response, if there is some.
+    pub(crate) fn reserve_response(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.response_bytes.clone().try_acquire_many_owned(permits).ok()
     }
 
     /// Memory for more of a request; waits until there is some.

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use super::piece::Piece;
+
 /// Elements of all arrays of one request together: more than any client asks for, and a bound on what small bytes become in memory.
 const MAX_ARRAY_ELEMENTS: usize = 100_000;
 const MAX_UVARINT_BYTES: u32 = 5;
@@ -171,7 +173,7 @@ fn classic_length(length: i64) -> Read<Option<usize>> {
 #[derive(Debug)]
 pub(crate) struct Writer {
     out: Vec<u8>,
-    pieces: Vec<Bytes>,
+    pieces: Vec<Piece>,
     flexible: bool,
 }
 
@@ -229,10 +231,10 @@ impl Writer {
     }
 
     /// Record batches as one byte array, without copying them.
-    pub(crate) fn records(&mut self, batches: Vec<Bytes>) {
-        self.length(Some(batches.iter().map(Bytes::len).sum()));
+    pub(crate) fn records(&mut self, batches: Vec<Piece>) {
+        self.length(Some(batches.iter().map(Piece::len).sum()));
         if !batches.is_empty() {
-            self.pieces.push(Bytes::from(std::mem::take(&mut self.out)));
+            self.pieces.push(std::mem::take(&mut self.out).into());
             self.pieces.extend(batches);
         }
     }
@@ -258,24 +260,20 @@ impl Writer {
     }
 
     /// The response with its length in front: pieces to be sent one after another.
-    pub(crate) fn finish(mut self) -> Vec<Bytes> {
+    pub(crate) fn finish(mut self) -> Vec<Piece> {
         if !self.out.is_empty() {
-            self.pieces.push(Bytes::from(self.out));
+            self.pieces.push(self.out.into());
         }
-        let length: usize = self.pieces.iter().map(Bytes::len).sum();
+        let length: usize = self.pieces.iter().map(Piece::len).sum();
         // responses are limited far below 2 GiB
         let prefix = Bytes::copy_from_slice(&(length as i32).to_be_bytes());
-        self.pieces.insert(0, prefix);
+        self.pieces.insert(0, prefix.into());
         self.pieces
     }
 
-    /// The fields alone, for what is not a frame.
+    /// The fields alone, for what is neither a frame nor has records.
     pub(crate) fn into_bytes(self) -> Bytes {
-        if self.pieces.is_empty() {
-            Bytes::from(self.out)
-        } else {
-            Bytes::from([self.pieces.concat(), self.out].concat())
-        }
+        Bytes::from(self.out)
     }
 
     fn length(&mut self, length: Option<usize>) {
@@ -301,7 +299,7 @@ mod tests {
     use super::*;
 
     fn body(writer: Writer) -> Bytes {
-        let frame: Vec<u8> = writer.finish().concat();
+        let frame = Piece::concat(writer.finish());
         assert_eq!(i32::from_be_bytes(*frame.first_chunk().unwrap()) as usize, frame.len() - 4);
         Bytes::from(frame).slice(4..)
     }
@@ -317,7 +315,7 @@ mod tests {
             writer.bool(true);
             writer.string("호가");
             writer.nullable_string(None);
-            writer.records(vec![Bytes::from_static(b"ab"), Bytes::from(vec![7; 300])]);
+            writer.records(vec![Bytes::from_static(b"ab").into(), vec![7; 300].into()]);
             writer.array(&[1, 2], |w, n| w.i32(*n));
             writer.array_length(None);
             writer.tags();

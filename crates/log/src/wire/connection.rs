@@ -5,14 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api::{self, API_VERSIONS, ApiSpec, PRODUCE, RequestHeader, SASL_AUTHENTICATE, SASL_HANDSHAKE};
 use super::broker::Broker;
 use super::codec::{Malformed, Reader};
+use super::piece::Piece;
 use super::sasl::Sasl;
+use super::socket::Socket;
 
 /// A request's memory grows by this much as it arrives: a length that is only claimed costs nothing.
 const GROWTH_BYTES: usize = 256 << 10;
@@ -32,6 +34,8 @@ pub(crate) struct Client {
     /// The address through which it came.
     pub(crate) local: SocketAddr,
     pub(crate) sasl: Sasl,
+    /// Batches can stay in their files until they are sent.
+    pub(crate) takes_files: bool,
     /// The connection ends after this request.
     pub(crate) close: bool,
     /// Memory of the response, until it is sent.
@@ -62,14 +66,11 @@ pub(crate) enum Ended {
 }
 
 /// Serves a client until it goes or must go.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    broker: &Arc<Broker>,
-    stream: S,
-    peer: SocketAddr,
-    local: SocketAddr,
-) -> Ended {
+pub(crate) async fn serve<S: Socket>(broker: &Arc<Broker>, stream: S, peer: SocketAddr, local: SocketAddr) -> Ended {
     let sasl = Sasl::new(broker.users());
-    let client = Client { id: String::new(), host: peer.ip(), local, sasl, close: false, reservation: None };
+    let takes_files = stream.takes_files();
+    let client =
+        Client { id: String::new(), host: peer.ip(), local, sasl, takes_files, close: false, reservation: None };
     let authenticate_until = Instant::now() + broker.limits().handshake_timeout;
     let buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
     let mut connection = Connection { broker, stream, client, buffer, authenticate_until };
@@ -90,7 +91,7 @@ struct Connection<'a, S> {
     authenticate_until: Instant,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+impl<S: Socket> Connection<'_, S> {
     /// One request and its response.
     async fn request(&mut self) -> Result<(), Ended> {
         let (frame, _memory) = self.frame().await?;
@@ -188,13 +189,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     /// Sends all pieces; a client that takes nothing for some time loses its connection.
-    async fn send(&mut self, mut pieces: Vec<Bytes>) -> Result<(), Ended> {
+    async fn send(&mut self, mut pieces: Vec<Piece>) -> Result<(), Ended> {
         let stall_timeout = self.broker.limits().stall_timeout;
         let mut first = 0;
         while first < pieces.len() {
-            let slices: Vec<IoSlice<'_>> =
-                pieces[first..].iter().take(MAX_SLICES).map(|piece| IoSlice::new(piece)).collect();
-            let written = timeout(stall_timeout, self.stream.write_vectored(&slices)).await;
+            let written = timeout(stall_timeout, self.send_some(&pieces[first..])).await;
             let mut written = written.map_err(|_| Ended::Stalled)??;
             if written == 0 {
                 return Err(Ended::Gone);
@@ -211,5 +210,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         timeout(stall_timeout, self.stream.flush()).await.map_err(|_| Ended::Stalled)??;
         Ok(())
+    }
+
+    /// Some bytes of the first pieces; how many.
+    async fn send_some(&mut self, pieces: &[Piece]) -> io::Result<usize> {
+        if let Some(Piece::File(slice)) = pieces.first() {
+            let sent = self.stream.send_file(slice).await?;
+            self.broker.metrics().bytes_out_of_files.add(sent as u64);
+            return Ok(sent);
+        }
+        let in_memory = pieces.iter().map_while(|piece| match piece {
+            Piece::Bytes(bytes) => Some(IoSlice::new(bytes)),
+            Piece::File(_) => None,
+        });
+        let slices: Vec<IoSlice<'_>> = in_memory.take(MAX_SLICES).collect();
+        self.stream.write_vectored(&slices).await
     }
 }

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub connections_rejected: Counter,
     pub bytes_in: Counter,
     pub bytes_out: Counter,
+    /// Of these, the ones that went from segment files into sockets without being read.
+    pub bytes_out_of_files: Counter,
     /// Connections closed because what came is not the protocol.
     pub protocol_errors: Counter,
     /// Connections closed because a request was larger than allowed.

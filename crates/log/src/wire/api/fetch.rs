@@ -1,15 +1,22 @@
 //! Fetch: raw batches from the segment files, waiting until there are enough of them. No session is kept: a client that asks for one is given id 0.
+//!
+//! Batches whose checksums need no look stay in their files until the socket takes them; the others, and small ones, are read into memory, which is
+//! counted until the client has them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::{Call, ErrorCode, Malformed, Reader, Response};
-use crate::log::Log;
+use crate::error::LogError;
+use crate::log::{Log, Offsets};
+use crate::partition::Sliced;
 use crate::wire::broker::{Broker, LEADER_EPOCH};
 use crate::wire::connection::Client;
+use crate::wire::piece::Piece;
 
 /// The first version whose clients understand batches with magic 2.
 const FIRST_BATCH_VERSION: i16 = 4;
@@ -17,6 +24,8 @@ const FIRST_BATCH_VERSION: i16 = 4;
 const MAX_WAIT_MS: i32 = 60_000;
 /// How long a waiting fetch looks away after an append that was not for it: a bound on what many waiting readers cost.
 const LOOK_AWAY: Duration = Duration::from_millis(1);
+/// Fewer bytes are copied: that costs less than a system call of their own.
+const MIN_FILE_BYTES: usize = 16 << 10;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -45,7 +54,7 @@ struct Found {
     error: ErrorCode,
     start_offset: i64,
     end_offset: i64,
-    batches: Vec<Bytes>,
+    batches: Vec<Piece>,
 }
 
 impl Call for Request {
@@ -101,14 +110,13 @@ impl Call for Request {
         }
         let available = self.wait(broker).await;
         let wanted = (self.max_bytes.max(0) as usize).min(broker.limits().fetch_bytes).min(available as usize);
-        // held until the response is on its way; when slow readers hold too much, everybody gets less, but always something
-        let (granted, reservation) = broker.reserve_response(wanted);
-        client.reservation = reservation;
-        let topics = if self.is_recent(broker) {
-            self.read_batches(broker, granted)
+        let takes_files = client.takes_files;
+        let (topics, reservation) = if self.is_recent(broker) {
+            self.read_batches(broker, wanted, takes_files)
         } else {
-            broker.blocking(move |broker| self.read_batches(broker, granted)).await.unwrap_or_default()
+            broker.blocking(move |broker| self.read_batches(broker, wanted, takes_files)).await.unwrap_or_default()
         };
+        client.reservation = reservation;
         Some(Answer { error: ErrorCode::None, topics })
     }
 
@@ -199,42 +207,121 @@ impl Request {
         })
     }
 
-    fn read_batches(self, broker: &Broker, granted: usize) -> Vec<(String, Vec<Found>)> {
-        let mut left = granted;
-        let mut empty_so_far = true;
-        let mut one = |topic: &str, part: Part| {
-            let found = read_one(broker, topic, part, left, empty_so_far);
-            let bytes: usize = found.batches.iter().map(Bytes::len).sum();
-            left = left.saturating_sub(bytes);
-            empty_so_far &= bytes == 0;
-            found
-        };
-        self.topics
+    fn read_batches(self, broker: &Broker, wanted: usize, takes_files: bool) -> Read {
+        let mut budget = Budget { broker, takes_files, left: wanted, is_empty: true, is_shrunk: false, held: None };
+        let topics = self
+            .topics
             .into_iter()
             .map(|(topic, parts)| {
-                let found = parts.into_iter().map(|part| one(&topic, part)).collect();
+                let found = parts.into_iter().map(|part| read_one(broker, &topic, part, &mut budget)).collect();
                 (topic, found)
             })
-            .collect()
+            .collect();
+        if budget.is_shrunk {
+            broker.metrics().fetches_shrunk.add(1);
+        }
+        (topics, budget.held)
     }
 }
 
-fn read_one(broker: &Broker, topic: &str, part: Part, left: usize, at_least_one: bool) -> Found {
+/// What was found, and the memory that it takes.
+type Read = (Vec<(String, Vec<Found>)>, Option<OwnedSemaphorePermit>);
+
+/// What a response may still hold.
+struct Budget<'a> {
+    broker: &'a Broker,
+    takes_files: bool,
+    left: usize,
+    /// The first batch of a response is given whatever its size.
+    is_empty: bool,
+    /// Memory was short.
+    is_shrunk: bool,
+    /// Held until the response is sent. When slow readers hold too much, everybody gets less, but always something.
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget<'_> {
+    fn batches(&mut self, topic: &str, partition: u32, part: Part) -> Result<(Vec<Piece>, Offsets), LogError> {
+        let max_bytes = self.left.min(part.max_bytes.max(0) as usize);
+        if max_bytes == 0 && !self.is_empty {
+            // what is wrong with it is told all the same
+            self.broker.log().available_bytes(topic, partition, part.offset)?;
+            return Ok((Vec::new(), self.broker.log().offsets(topic, partition)?));
+        }
+        let found = match self.broker.log().slice(topic, partition, part.offset, max_bytes, self.is_empty) {
+            Some(Sliced { slice, offsets }) if self.takes_files && slice.len >= MIN_FILE_BYTES => {
+                Some((vec![Piece::File(slice)], offsets))
+            }
+            Some(sliced) => self.read_slice(&sliced),
+            None => None,
+        };
+        let (pieces, offsets) = match found {
+            Some(found) => found,
+            None => self.read_and_check(topic, partition, part.offset, max_bytes)?,
+        };
+        let bytes: usize = pieces.iter().map(Piece::len).sum();
+        self.left = self.left.saturating_sub(bytes);
+        self.is_empty &= bytes == 0;
+        Ok((pieces, offsets))
+    }
+
+    /// `None` if there is no memory for it, or if the file is not what it was.
+    fn read_slice(&mut self, sliced: &Sliced) -> Option<(Vec<Piece>, Offsets)> {
+        let memory = self.reserve(sliced.slice.len)?;
+        let batches = sliced.slice.read().ok()?;
+        self.hold(memory, batches.len());
+        Some((vec![Piece::Bytes(batches)], sliced.offsets))
+    }
+
+    fn read_and_check(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        offset: i64,
+        max_bytes: usize,
+    ) -> Result<(Vec<Piece>, Offsets), LogError> {
+        let log = self.broker.log();
+        // no more than there is, or memory would be short for nothing
+        let there_is = log.available_bytes(topic, partition, offset)?;
+        let wanted = max_bytes.min(usize::try_from(there_is).unwrap_or(usize::MAX));
+        let memory = self.reserve(wanted);
+        let granted = if memory.is_some() { wanted } else { 0 };
+        let found = log.fetch_batches(topic, partition, offset, granted, self.is_empty)?;
+        if let Some(memory) = memory {
+            self.hold(memory, found.batches.iter().map(Bytes::len).sum());
+        }
+        let pieces = found.batches.into_iter().map(Piece::Bytes).collect();
+        Ok((pieces, Offsets { start: found.start_offset, end: found.end_offset }))
+    }
+
+    /// Asked no more once there was too little.
+    fn reserve(&mut self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let memory = if self.is_shrunk { None } else { self.broker.reserve_response(bytes) };
+        self.is_shrunk |= memory.is_none();
+        memory
+    }
+
+    /// Keeps what is used of the memory that was reserved.
+    fn hold(&mut self, mut memory: OwnedSemaphorePermit, bytes: usize) {
+        drop(memory.split(memory.num_permits().saturating_sub(bytes)));
+        match &mut self.held {
+            Some(held) => held.merge(memory),
+            None => self.held = Some(memory),
+        }
+    }
+}
+
+fn read_one(broker: &Broker, topic: &str, part: Part, budget: &mut Budget<'_>) -> Found {
     if let Err(error) = check_epoch(part.leader_epoch) {
         return Found::refused(part, error);
     }
     let Ok(partition) = u32::try_from(part.partition) else {
         return Found::refused(part, ErrorCode::UnknownTopicOrPartition);
     };
-    let max_bytes = left.min(part.max_bytes.max(0) as usize);
-    match broker.log().fetch_batches(topic, partition, part.offset, max_bytes, at_least_one) {
-        Ok(fetched) => Found {
-            partition: part.partition,
-            error: ErrorCode::None,
-            start_offset: fetched.start_offset,
-            end_offset: fetched.end_offset,
-            batches: fetched.batches,
-        },
+    match budget.batches(topic, partition, part) {
+        Ok((batches, Offsets { start, end })) => {
+            Found { partition: part.partition, error: ErrorCode::None, start_offset: start, end_offset: end, batches }
+        }
         Err(error) => {
             let offsets = broker.log().offsets(topic, partition);
             let (start_offset, end_offset) = offsets.map_or((-1, -1), |offsets| (offsets.start, offsets.end));

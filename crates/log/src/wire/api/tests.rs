@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod decoders;
+mod fetches;
 mod groups;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::disk::{DiskLog, DiskOptions};
 use crate::log::{Log, Record};
 use crate::topic::TopicSpec;
 use crate::wire::broker::{Broker, BrokerOptions};
+use crate::wire::piece::Piece;
 use crate::wire::sasl::Sasl;
 
 struct Stage {
@@ -42,6 +44,7 @@ impl Stage {
             host: "127.0.0.1".parse().unwrap(),
             local: address,
             sasl: Sasl::new(None),
+            takes_files: true,
             close: false,
             reservation: None,
         };
@@ -50,15 +53,7 @@ impl Stage {
 
     /// The broker's answer to a request that the crate wrote, read by the crate to its last byte.
     fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
-        let mut header = kafka_protocol::messages::RequestHeader::default();
-        header.request_api_key = R::KEY;
-        header.request_api_version = version;
-        header.correlation_id = 77;
-        header.client_id = Some(StrBytes::from_static_str("test"));
-        let mut frame = BytesMut::new();
-        header.encode(&mut frame, R::header_version(version)).unwrap();
-        request.encode(&mut frame, version).unwrap();
-        let mut response = self.answer(frame.freeze()).expect("a response");
+        let mut response = self.answer(frame(version, request)).expect("a response");
         let header = ResponseHeader::decode(&mut response, R::Response::header_version(version)).unwrap();
         assert_eq!(header.correlation_id, 77);
         let answer = R::Response::decode(&mut response, version).unwrap();
@@ -67,15 +62,30 @@ impl Stage {
     }
 
     fn answer(&mut self, frame: Bytes) -> Option<Bytes> {
+        let frame = Bytes::from(Piece::concat(self.pieces(frame)?));
+        assert_eq!(i32::from_be_bytes(*frame.first_chunk().unwrap()) as usize, frame.len() - 4);
+        Some(frame.slice(4..))
+    }
+
+    fn pieces(&mut self, frame: Bytes) -> Option<Vec<Piece>> {
         let mut reader = Reader::new(frame);
         let header = super::RequestHeader::read(&mut reader).unwrap();
         assert_eq!(header.client_id, "test");
         let answered = answer(&self.broker, &mut self.client, &header, reader);
-        let pieces = self.runtime.block_on(answered).unwrap()?;
-        let frame = Bytes::from(pieces.concat());
-        assert_eq!(i32::from_be_bytes(*frame.first_chunk().unwrap()) as usize, frame.len() - 4);
-        Some(frame.slice(4..))
+        self.runtime.block_on(answered).unwrap()
     }
+}
+
+fn frame<R: Request>(version: i16, request: &R) -> Bytes {
+    let mut header = kafka_protocol::messages::RequestHeader::default();
+    header.request_api_key = R::KEY;
+    header.request_api_version = version;
+    header.correlation_id = 77;
+    header.client_id = Some(StrBytes::from_static_str("test"));
+    let mut frame = BytesMut::new();
+    header.encode(&mut frame, R::header_version(version)).unwrap();
+    request.encode(&mut frame, version).unwrap();
+    frame.freeze()
 }
 
 /// The versions of an API that both know.
