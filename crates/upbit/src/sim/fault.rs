@@ -8,9 +8,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub mod frames;
+mod oddities;
 mod schedule;
+mod streams;
 
+pub use oddities::Oddities;
 pub use schedule::Schedule;
+pub use streams::Streams;
 
 /// A lasting fault without `:EVERY` comes back after so much time without it.
 pub const EVERY_DEFAULT: Duration = Duration::from_secs(10);

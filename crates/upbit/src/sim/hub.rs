@@ -10,20 +10,24 @@ use super::SimConfig;
 use super::catalog::{self, Listing};
 use super::error::SimError;
 use super::exchange::{Event, Exchange};
-use super::fault::{SURGE_FACTOR, Schedule, Share, Shares, Timed, frames};
+use super::fault::{Oddities, SURGE_FACTOR, Schedule, Share, Shares, Streams, Timed, frames};
 use super::limit::RateLimit;
 use super::render::{Format, StreamType, push_event};
 use super::request::{DEPTHS, Subscription, split_depth};
-use super::rng::Rng;
 use super::truth::TruthFile;
 use bytes::Bytes;
 use hoga_model::StreamKind;
+use queue::{Client, Want, send};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
+
+mod queue;
+
+pub(super) use queue::{Inbox, Out};
 
 /// Sockets open at once.
 pub(super) const CLIENTS_MAX: usize = 256;
@@ -33,8 +37,6 @@ const BATCH_EVENTS_MAX: usize = 1_024;
 const CATCH_UP_MS_MAX: i64 = 1_000;
 /// Elements of one frame of snapshots in a LIST format.
 const LIST_ELEMENTS_MAX: usize = 50;
-/// The generator of the faults has a stream of its own: with or without faults, the trades are the same.
-const FAULT_STREAM: u64 = u64::MAX;
 
 /// What the exchange did so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,68 +62,6 @@ impl SimStats {
     }
 }
 
-/// What a client's task gets to send.
-#[derive(Debug)]
-pub(super) enum Out {
-    Frame(Bytes),
-    /// Close with code 1000 after all that was queued before.
-    Close,
-    /// The same, after an error frame and the pause that Upbit makes behind one.
-    Fail(Bytes),
-}
-
-/// A client's end of its queue.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub client: u64,
-    pub receiver: UnboundedReceiver<Out>,
-    /// Bytes queued and not yet handed to the socket: the receiver subtracts what it has flushed.
-    pub queued_bytes: Arc<AtomicUsize>,
-    /// Cancelled when the socket must be dropped at once, without a close frame.
-    pub dropped: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Client {
-    format: Format,
-    subscription: Option<Subscription>,
-    /// By market.
-    wants: Vec<Want>,
-    sender: UnboundedSender<Out>,
-    queued_bytes: Arc<AtomicUsize>,
-    dropped: CancellationToken,
-    /// A frame that is sent after the next one, and the tick it was held back in.
-    held: Option<(Bytes, i64)>,
-}
-
-/// Which live streams of one market a client has asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Want {
-    ticker: bool,
-    trade: bool,
-    /// One bit per entry of [`DEPTHS`].
-    orderbook_depths: u8,
-}
-
-impl Want {
-    /// As bits of [`DEPTHS`]; trades and tickers have but one shape, which is the last.
-    fn depths(self, kind: StreamKind) -> u8 {
-        match kind {
-            StreamKind::Trade => u8::from(self.trade) << (DEPTHS.len() - 1),
-            StreamKind::Ticker => u8::from(self.ticker) << (DEPTHS.len() - 1),
-            StreamKind::Orderbook => self.orderbook_depths,
-        }
-    }
-
-    fn add(&mut self, kind: StreamKind, depth_index: usize) {
-        match kind {
-            StreamKind::Trade => self.trade = true,
-            StreamKind::Ticker => self.ticker = true,
-            StreamKind::Orderbook => self.orderbook_depths |= 1 << depth_index,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Hub {
     pub listings: Vec<Listing>,
@@ -133,7 +73,7 @@ pub(super) struct Hub {
     queue_bytes_max: usize,
     shares: Shares,
     schedule: Schedule,
-    fault_rng: Rng,
+    streams: Streams,
     pub(super) limit: RateLimit,
     /// The market that a fault has taken off the list.
     delisted: Option<usize>,
@@ -163,6 +103,7 @@ impl Hub {
     pub(super) fn new(config: &SimConfig, now_ms: i64) -> Result<Hub, SimError> {
         let listings = catalog::listings(config.markets, &config.quotes);
         let truth = config.truth.as_deref().map(TruthFile::create).transpose()?;
+        let streams = Streams::new(config.seed);
         Ok(Hub {
             exchange: Exchange::open(listings.clone(), config.seed, now_ms, config.history_trades_max),
             listings,
@@ -171,9 +112,9 @@ impl Hub {
             duration_ms: config.duration.map(|duration| duration.as_millis() as i64),
             history_trades_max: config.history_trades_max,
             queue_bytes_max: config.client_queue_bytes,
-            fault_rng: Rng::new(config.seed, FAULT_STREAM),
             shares: Shares::new(&config.faults),
-            schedule: Schedule::new(&config.faults),
+            schedule: Schedule::new(&config.faults, &streams),
+            streams,
             limit: RateLimit::default(),
             delisted: None,
             clock_ahead_ms: 0,
@@ -284,7 +225,8 @@ impl Hub {
         self.due -= count as f64;
         let events = self.make(count, now_ms - passed_ms, now_ms)?;
         if !self.schedule.has(Timed::Stall) {
-            events.iter().for_each(|event| self.deliver(event));
+            let first = self.stats.events() - events.len() as u64;
+            (first..).zip(&events).for_each(|(number, event)| self.deliver(event, number));
         }
         self.release_held(now_ms);
         self.clients.retain(|_, client| !client.dropped.is_cancelled());
@@ -326,7 +268,7 @@ impl Hub {
         let mut events = Vec::with_capacity(count);
         for index in 1..=count {
             let at_ms = from_ms + (to_ms - from_ms) * index as i64 / count as i64 + self.clock_ahead_ms;
-            let is_late = || self.shares.strikes(Share::Late, &mut self.fault_rng);
+            let is_late = || self.shares.strikes(Share::Late, &mut self.streams.late);
             let Some(event) = self.exchange.next(at_ms, self.delisted, is_late) else { continue };
             match &event {
                 Event::Trade(event) => {
@@ -347,27 +289,18 @@ impl Hub {
     }
 
     /// Renders the event once per format and depth that somebody wants.
-    fn deliver(&mut self, event: &Event) {
+    fn deliver(&mut self, event: &Event, number: u64) {
         let (kind, market) = (event.kind(), event.market());
         let code = self.listings[market].info.market.as_str();
-        let (shares, rng) = (&self.shares, &mut self.fault_rng);
-        let is_malformed = shares.strikes(Share::Malformed, rng);
-        let is_doubled = kind == StreamKind::Trade && shares.strikes(Share::Duplicate, rng);
-        let is_unknown = shares.strikes(Share::Unknown, rng);
-        let has_unknown_field = is_unknown && rng.below(2) == 0;
-        // the same damage for everybody who gets it
-        let damage = Rng::new(rng.next_u64(), 0);
-        let mut oddities = Oddities::draw(shares, rng);
-        oddities.has_unknown_field = has_unknown_field;
+        let oddities = Oddities::draw(&self.shares, kind == StreamKind::Trade, self.streams.event(number));
+        let (shares, rng) = (&self.shares, &mut self.streams.clients);
         let mut rendered: [Option<Bytes>; 16] = Default::default();
         for client in self.clients.values_mut() {
             let depths = client.wants[market].depths(kind);
             for (depth_index, depth) in DEPTHS.iter().enumerate().filter(|(index, _)| depths & 1 << index != 0) {
                 let format = client.format;
                 let slot = &mut rendered[format as usize * DEPTHS.len() + depth_index];
-                let frame = slot.get_or_insert_with(|| {
-                    oddities.apply(realtime_frame(event, code, format, *depth), &mut damage.clone())
-                });
+                let frame = slot.get_or_insert_with(|| oddities.apply(realtime_frame(event, code, format, *depth)));
                 // what is lost is lost for one: a second socket may have it
                 let is_lost = shares.strikes(Share::Lost, rng);
                 let is_held = shares.strikes(Share::Reorder, rng) && client.held.is_none();
@@ -381,13 +314,13 @@ impl Hub {
                 let client = &*client;
                 let mut send = |frame: Bytes| send(client, frame, &mut self.stats, self.queue_bytes_max);
                 in_turn.into_iter().flatten().for_each(&mut send);
-                if is_doubled {
+                if oddities.is_doubled {
                     send(frame.clone());
                 }
-                if is_malformed {
-                    send(frames::malformed(frame, &mut damage.clone()));
+                if oddities.is_malformed {
+                    send(oddities.malformed(frame));
                 }
-                if is_unknown && !has_unknown_field {
+                if oddities.has_unknown_frame {
                     send(frames::of_unknown_type());
                 }
             }
@@ -444,7 +377,7 @@ impl Hub {
     }
 
     fn begin_faults(&mut self) {
-        for fault in self.schedule.begin(self.since_open_ms, &mut self.fault_rng) {
+        for fault in self.schedule.begin(self.since_open_ms) {
             tracing::info!(?fault, at_ms = self.since_open_ms, clients = self.clients.len(), "a fault begins");
             match fault {
                 Timed::Disconnect => {
@@ -471,7 +404,7 @@ impl Hub {
                 Timed::Listing => {
                     let below_first = self.listings.len().saturating_sub(1) as u64;
                     self.delisted = match self.delisted {
-                        None if below_first > 0 => Some(1 + self.fault_rng.below(below_first) as usize),
+                        None if below_first > 0 => Some(1 + self.streams.listing.below(below_first) as usize),
                         _ => None,
                     };
                 }
@@ -497,58 +430,12 @@ impl Hub {
 
     /// Whether a fault answers this call with 429.
     pub(super) fn limits_call(&mut self) -> bool {
-        self.shares.strikes(Share::Limit, &mut self.fault_rng)
+        self.shares.strikes(Share::Limit, &mut self.streams.calls)
     }
 
     /// The exchange's own clock.
     pub(super) fn exchange_ms(&self, now_ms: i64) -> i64 {
         now_ms + self.clock_ahead_ms
-    }
-}
-
-/// What is odd about one event's frames.
-#[derive(Debug, Default)]
-struct Oddities {
-    has_unknown_field: bool,
-    has_microseconds: bool,
-    is_respelled: bool,
-    is_text: bool,
-    is_truncated: bool,
-    is_garbled: bool,
-}
-
-impl Oddities {
-    fn draw(shares: &Shares, rng: &mut Rng) -> Oddities {
-        Oddities {
-            has_unknown_field: false,
-            has_microseconds: shares.strikes(Share::Microseconds, rng),
-            is_respelled: shares.strikes(Share::Spelling, rng),
-            is_text: shares.strikes(Share::Text, rng),
-            is_truncated: shares.strikes(Share::Truncated, rng),
-            is_garbled: shares.strikes(Share::Garbled, rng),
-        }
-    }
-
-    fn apply(&self, mut frame: Bytes, rng: &mut Rng) -> Bytes {
-        if self.has_microseconds {
-            frame = frames::in_microseconds(&frame);
-        }
-        if self.is_respelled {
-            frame = frames::respelled(&frame, rng);
-        }
-        if self.is_text {
-            frame = frames::as_text(&frame);
-        }
-        if self.has_unknown_field {
-            frame = frames::with_unknown_field(&frame);
-        }
-        if self.is_truncated {
-            frame = frames::truncated(&frame, rng);
-        }
-        if self.is_garbled {
-            frame = frames::garbled(&frame, rng);
-        }
-        frame
     }
 }
 
@@ -562,24 +449,6 @@ fn realtime_frame(event: &Event, code: &str, format: Format, depth: usize) -> By
         frame.push(b']');
     }
     frame.into()
-}
-
-/// Queues a frame. A queue that is full drops the client, never the frame: nothing is lost without the client noticing.
-fn send(client: &Client, frame: Bytes, stats: &mut SimStats, queue_bytes_max: usize) {
-    if client.dropped.is_cancelled() {
-        return;
-    }
-    let queued_bytes = client.queued_bytes.fetch_add(frame.len(), Ordering::AcqRel) + frame.len();
-    if queued_bytes > queue_bytes_max {
-        tracing::warn!(queued_bytes, "a client reads too slowly; its socket is dropped");
-        stats.clients_overflowed += 1;
-        client.dropped.cancel();
-        return;
-    }
-    stats.frames += 1;
-    stats.frame_bytes += frame.len() as u64;
-    // a task that has ended has no use for it
-    let _ = client.sender.send(Out::Frame(frame));
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! When each timed fault begins and ends. Pure: time since the opening in, what begins out.
 
-use super::{ANY, SimFault, Timed};
+use super::{ANY, SimFault, Streams, Timed};
 use crate::sim::rng::Rng;
 
 #[derive(Debug, Default)]
@@ -16,30 +16,34 @@ struct Entry {
     what: Option<(Timed, i64)>,
     every_ms: i64,
     next_ms: i64,
+    /// Nobody else draws from it: what it chooses depends on the seed alone.
+    rng: Rng,
 }
 
 impl Schedule {
-    pub fn new(faults: &[SimFault]) -> Schedule {
-        let entry = |what, every: std::time::Duration| {
+    pub fn new(faults: &[SimFault], streams: &Streams) -> Schedule {
+        let entry = |number, what, every: std::time::Duration| {
             let every_ms = every.as_millis().max(1) as i64;
-            Entry { what, every_ms, next_ms: every_ms }
+            Entry { what, every_ms, next_ms: every_ms, rng: streams.entry(number) }
         };
-        let entries = faults.iter().filter_map(|fault| match *fault {
-            SimFault::Timed { what, lasts, every } => Some(entry(Some((what, lasts.as_millis() as i64)), every)),
-            SimFault::Any { every } => Some(entry(None, every)),
+        let entries = faults.iter().enumerate().filter_map(|(number, fault)| match *fault {
+            SimFault::Timed { what, lasts, every } => {
+                Some(entry(number, Some((what, lasts.as_millis() as i64)), every))
+            }
+            SimFault::Any { every } => Some(entry(number, None, every)),
             SimFault::Share { .. } => None,
         });
         Schedule { entries: entries.collect(), lasting: Vec::new() }
     }
 
     /// What begins at or before this moment and has not been told yet. Call with times that never go back.
-    pub fn begin(&mut self, since_open_ms: i64, rng: &mut Rng) -> Vec<Timed> {
+    pub fn begin(&mut self, since_open_ms: i64) -> Vec<Timed> {
         self.lasting.retain(|(_, until_ms)| *until_ms > since_open_ms);
         let mut begun = Vec::new();
         for entry in &mut self.entries {
             while entry.next_ms <= since_open_ms {
                 let (what, lasts_ms) = entry.what.unwrap_or_else(|| {
-                    let (what, lasts) = ANY[rng.below(ANY.len() as u64) as usize];
+                    let (what, lasts) = ANY[entry.rng.below(ANY.len() as u64) as usize];
                     (what, lasts.as_millis() as i64)
                 });
                 let until_ms = entry.next_ms + lasts_ms;
@@ -72,11 +76,10 @@ mod tests {
 
     #[test]
     fn silence_comes_and_goes() {
-        let mut schedule = Schedule::new(&["silence=3".parse().expect("a fault")]);
-        let mut rng = Rng::new(1, 1);
+        let mut schedule = Schedule::new(&["silence=3".parse().expect("a fault")], &Streams::new(1));
         let mut silent = Vec::new();
         for second in 0..30 {
-            schedule.begin(second * 1_000, &mut rng);
+            schedule.begin(second * 1_000);
             silent.extend(schedule.has(Timed::Silence).then_some(second));
         }
         assert_eq!(silent, [10, 11, 12, 23, 24, 25]);
@@ -85,11 +88,10 @@ mod tests {
     #[test]
     fn moments_are_told_once_and_a_seed_chooses_the_same_again() {
         let chosen = |seed| {
-            let mut schedule = Schedule::new(&["any=10".parse().expect("a fault")]);
-            let mut rng = Rng::new(seed, 1);
+            let mut schedule = Schedule::new(&["any=10".parse().expect("a fault")], &Streams::new(seed));
             let mut all = Vec::new();
             for at_ms in (0..600_000).step_by(2) {
-                all.extend(schedule.begin(at_ms, &mut rng).into_iter().map(|what| (at_ms, what)));
+                all.extend(schedule.begin(at_ms).into_iter().map(|what| (at_ms, what)));
             }
             all
         };
@@ -104,10 +106,10 @@ mod tests {
 
     #[test]
     fn nothing_lasts_after_the_end() {
-        let mut schedule = Schedule::new(&["outage=5:1".parse().expect("a fault")]);
-        schedule.begin(2_000, &mut Rng::new(1, 1));
+        let mut schedule = Schedule::new(&["outage=5:1".parse().expect("a fault")], &Streams::new(1));
+        schedule.begin(2_000);
         assert!(schedule.has(Timed::Outage));
         schedule.end();
-        assert!(!schedule.has(Timed::Outage) && schedule.begin(90_000, &mut Rng::new(1, 1)).is_empty());
+        assert!(!schedule.has(Timed::Outage) && schedule.begin(90_000).is_empty());
     }
 }

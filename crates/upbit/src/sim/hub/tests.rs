@@ -267,3 +267,43 @@ fn a_surge_has_twenty_times_the_rate_a_delisted_market_none_and_the_clock_jumps(
     assert!(steps.iter().all(|step| *step >= 0) && steps.iter().any(|step| *step > 4_500), "{steps:?}");
     assert_eq!(hub.clock_ahead_ms, 5_000, "ahead at 4, back at 8, ahead at 12, back at 16, ahead at 20");
 }
+
+/// What the schedule chose in ten minutes, with so many clients that listen and REST calls beside them.
+fn chosen(faults: &[&str], clients: usize, calls: usize) -> Vec<(i64, Vec<Timed>, Option<usize>, i64)> {
+    let mut hub = hub(faults);
+    hub.rate = 20.0;
+    let first = hub.join().expect("room");
+    subscribe(&mut hub, first.client, r#"{"type":"trade","codes":["KRW-BTC"]}"#);
+    let mut moments = Vec::new();
+    for at_ms in (0..600_000).step_by(500) {
+        for _ in 0..clients {
+            if let Some(inbox) = hub.join() {
+                subscribe(
+                    &mut hub,
+                    inbox.client,
+                    r#"{"type":"ticker","codes":["KRW-BTC","KRW-ETH"]},{"type":"trade","codes":["KRW-BTC"]}"#,
+                );
+            }
+        }
+        for _ in 0..calls {
+            hub.limits_call();
+        }
+        while hub.tick(NOON_MS + at_ms).expect("no truth file to fail").is_behind {}
+        let all = [Timed::Silence, Timed::Stall, Timed::Outage, Timed::Block, Timed::Surge];
+        let lasting = all.into_iter().filter(|what| hub.schedule.has(*what)).collect();
+        moments.push((at_ms, lasting, hub.delisted, hub.clock_ahead_ms));
+    }
+    moments
+}
+
+#[test]
+fn a_seed_has_the_same_faults_whoever_listens_and_asks() {
+    let faults =
+        ["any=7", "any=11", "listing=13", "late=0.01", "lost=0.05", "malformed=0.05", "garbled=0.05", "limit=0.2"];
+    let alone = chosen(&faults, 0, 0);
+    assert!(
+        alone.iter().any(|(_, lasting, ..)| !lasting.is_empty())
+            && alone.iter().any(|(_, _, delisted, _)| delisted.is_some())
+    );
+    assert_eq!(alone, chosen(&faults, 1, 3));
+}
