@@ -1,5 +1,6 @@
 //! `hoga up`: the whole pipeline in one process.
 
+mod background;
 pub mod care;
 pub mod collect;
 pub mod exchange;
@@ -8,6 +9,7 @@ mod kafka;
 mod log_place;
 pub mod procedures;
 pub mod process;
+mod program_pages;
 pub mod sampler;
 mod topics;
 pub mod topology;

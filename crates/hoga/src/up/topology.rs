@@ -45,9 +45,6 @@ pub const COMMIT_USER: &str = "hoga";
 /// Splits of a query; the worker threads they run on are as many.
 pub const QUERY_PARTITIONS: usize = 2;
 
-const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Everything that is open before the first event comes.
 struct Rooms {
     log: Arc<dyn Log>,
@@ -122,7 +119,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         report.sample();
         topics.sample();
     };
-    let background = tokio::spawn(background(rooms.place.disk().cloned(), rooms.clock.clone(), sample, cancel.clone()));
+    let background =
+        tokio::spawn(super::background::run(rooms.place.disk().cloned(), rooms.clock.clone(), sample, cancel.clone()));
     let simulator = start_simulator(&config, &rooms.clock, &cancel).await?;
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
@@ -476,36 +474,6 @@ pub async fn start_simulator(
         SimConfig { markets: config.sim_markets, rate: config.sim_rate, seed: config.sim_seed, ..SimConfig::default() };
     let running = sim::serve(sim_config, clock.clone(), cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     Ok(Some(Addresses { ws_url: running.ws_url(), rest_url: running.rest_url() }))
-}
-
-/// Retention, and the samples that rates are computed from.
-async fn background(
-    disk: Option<Arc<DiskLog>>,
-    clock: Arc<dyn Clock>,
-    sample: impl Fn() + Clone + Send + 'static,
-    cancel: CancellationToken,
-) {
-    let mut retention = tokio::time::interval(RETENTION_INTERVAL);
-    let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = samples.tick() => {
-                // a cluster is asked over the network
-                if let Err(error) = tokio::task::spawn_blocking(sample.clone()).await {
-                    tracing::error!(%error, "sampling ended badly");
-                }
-            }
-            _ = retention.tick() => {
-                let (Some(log), now_ms) = (disk.clone(), clock.now_ms()) else { continue };
-                match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),
-                    Err(error) => tracing::error!(%error, "retention ended badly"),
-                }
-            }
-        }
-    }
 }
 
 /// Ctrl-C and SIGTERM stop cleanly; a second one does not wait.

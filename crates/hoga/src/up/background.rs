@@ -1,0 +1,48 @@
+//! What goes on beside the pipeline: retention, the samples that rates are computed from, memory that the start needed.
+
+use super::program_pages;
+use hoga_log::DiskLog;
+use hoga_model::time::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// By then tables are open, statements are planned, the exchange is connected.
+const START_IS_OVER_AFTER: Duration = Duration::from_secs(20);
+
+/// Until `cancel`.
+pub async fn run(
+    disk: Option<Arc<DiskLog>>,
+    clock: Arc<dyn Clock>,
+    sample: impl Fn() + Clone + Send + 'static,
+    cancel: CancellationToken,
+) {
+    let mut retention = tokio::time::interval(RETENTION_INTERVAL);
+    let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
+    let mut start_is_over = std::pin::pin!(tokio::time::sleep(START_IS_OVER_AFTER));
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = samples.tick() => {
+                // a cluster is asked over the network
+                if let Err(error) = tokio::task::spawn_blocking(sample.clone()).await {
+                    tracing::error!(%error, "sampling ended badly");
+                }
+            }
+            _ = retention.tick() => {
+                let (Some(log), now_ms) = (disk.clone(), clock.now_ms()) else { continue };
+                match tokio::task::spawn_blocking(move || log.enforce_retention(now_ms)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "retention failed; it is tried again in a minute"),
+                    Err(error) => tracing::error!(%error, "retention ended badly"),
+                }
+            }
+            () = &mut start_is_over, if !start_is_over.is_elapsed() => {
+                let bytes = program_pages::give_back();
+                tracing::debug!(bytes, "pages of the program that the start needed are given back");
+            }
+        }
+    }
+}
