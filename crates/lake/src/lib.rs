@@ -12,6 +12,7 @@ mod catalog;
 mod changes;
 mod commit;
 mod compact;
+mod data_file;
 mod dictionary;
 mod duration;
 mod error;

@@ -5,6 +5,7 @@
 
 use crate::changes::{ChangeBatch, Changes, KeyCodec, Overlay, RowKind, last_changes};
 use crate::commit::{Committed, Committer};
+use crate::data_file::DataFileWriter;
 use crate::error::{LakeError, Result};
 use crate::lock::WarehouseLock;
 use crate::pins::Pins;
@@ -220,6 +221,7 @@ impl LiveTable {
         let key = identity.key.clone();
         Ok(LiveTable {
             writer: FileWriter {
+                direct: DataFileWriter::of(&identity.name, &identity.schema, &table),
                 name: identity.name.clone(),
                 schema: identity.schema.clone(),
                 table: table.clone(),
@@ -266,6 +268,11 @@ impl LiveTable {
     /// The schema of appended batches and of whatever is read.
     pub fn schema(&self) -> &SchemaRef {
         &self.identity.schema
+    }
+
+    /// True of a primary-key table whose changelog must hold every change, the rows before updates among them.
+    pub fn keeps_every_change(&self) -> bool {
+        self.identity.key.as_ref().is_some_and(|key| key.keeps_every_change)
     }
 
     /// Adds rows at the end of the tail. Every view taken afterwards sees them; they are in memory only, so a process

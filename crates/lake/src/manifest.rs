@@ -157,7 +157,8 @@ fn partition_stats(fields: &[DataField], entries: &[ManifestEntry]) -> paimon::R
     Ok((row_of(&smallest, &types), row_of(&largest, &types), nulls))
 }
 
-fn row_of(values: &[Option<Datum>], types: &[&DataType]) -> Vec<u8> {
+/// A serialized row.
+pub(crate) fn row_of(values: &[Option<Datum>], types: &[&DataType]) -> Vec<u8> {
     if values.iter().any(Option::is_some) {
         let row: Vec<(&Option<Datum>, &DataType)> = values.iter().zip(types.iter().copied()).collect();
         return datums_to_binary_row(&row);

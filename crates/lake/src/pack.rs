@@ -32,6 +32,11 @@ impl PackedBatch {
         self.columns.iter().map(|column| column.get_array_memory_size()).sum()
     }
 
+    /// One column as it is kept: in the table's type or in a smaller one.
+    pub(crate) fn packed_column(&self, index: usize) -> Option<&ArrayRef> {
+        self.columns.get(index)
+    }
+
     /// One column, in the table's type.
     pub(crate) fn column(&self, index: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
         match self.columns.get(index) {

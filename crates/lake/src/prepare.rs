@@ -1,6 +1,7 @@
 //! The first half of a commit: sealed rows written as data files that no snapshot names yet.
 
 use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds};
+use crate::data_file::DataFileWriter;
 use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
 use crate::order::sorted_order;
@@ -92,6 +93,8 @@ pub(crate) struct FileWriter {
     pub(crate) sort_columns: Vec<usize>,
     /// Present for a primary-key table.
     pub(crate) keyed: Option<KeyedWriter>,
+    /// Absent for a table that Paimon's own writer writes.
+    pub(crate) direct: Option<DataFileWriter>,
 }
 
 /// What the files of a primary-key table need beside the rows: their order.
@@ -191,21 +194,22 @@ impl FileWriter {
         let order = order.map_err(LakeError::arrow(&self.name, "sort rows"))?;
         let plain = without_dictionary(&self.schema, &batches, &order);
         let plain = plain.map_err(LakeError::arrow(&self.name, "sample rows"))?;
-        let table = self.table.copy_with_options(self.write_options(plain));
         let chunk = chunk_rows(bytes, order.len());
+        let row_bytes = bytes / order.len().max(1);
         let mut stretches = order.chunks(order.len().div_ceil(writers(bytes)).max(1));
-        let (table, batches) = (&table, batches.as_slice());
+        let (plain, batches) = (plain.as_slice(), batches.as_slice());
         let first = stretches.next().unwrap_or_default();
         std::thread::scope(|scope| {
             let rest: Vec<_> = stretches
                 .map(|stretch| {
                     scope.spawn(move || {
                         let runtime = writer_runtime(&self.directory)?;
-                        runtime.block_on(Box::pin(self.write_stretch(table, batches, stretch, chunk)))
+                        runtime.block_on(Box::pin(self.write_stretch(batches, stretch, row_bytes, chunk, plain)))
                     })
                 })
                 .collect();
-            let mut messages = runtime.block_on(Box::pin(self.write_stretch(table, batches, first, chunk)))?;
+            let mut messages =
+                runtime.block_on(Box::pin(self.write_stretch(batches, first, row_bytes, chunk, plain)))?;
             for thread in rest {
                 messages.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
             }
@@ -213,14 +217,21 @@ impl FileWriter {
         })
     }
 
-    async fn write_stretch(
+    pub(crate) async fn write_stretch(
         &self,
-        table: &Table,
         batches: &[&PackedBatch],
         order: &[(usize, usize)],
+        row_bytes: usize,
         chunk: usize,
+        plain: &[String],
     ) -> Result<Vec<CommitMessage>> {
+        if let Some(direct) = &self.direct
+            && let Some(messages) = direct.write(batches, order, row_bytes, chunk, plain).await?
+        {
+            return Ok(messages);
+        }
         let failed = || LakeError::paimon(&self.name, "write data files");
+        let table = self.table.copy_with_options(self.write_options(plain.to_vec()));
         let builder = table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
         let mut write = builder.new_write().map_err(failed())?;
         let written: Result<()> = async {

@@ -6,6 +6,7 @@ mod care;
 mod commits;
 mod compaction;
 mod evolution;
+mod data_files;
 mod figures;
 mod history;
 mod keyed;
