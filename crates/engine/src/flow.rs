@@ -10,6 +10,7 @@
 mod accumulator;
 mod aggregate;
 mod assign;
+mod before;
 pub(crate) mod calc;
 mod fingerprint;
 mod groups;
@@ -163,9 +164,12 @@ impl Flow {
         let updates: Vec<bool> = graph.nodes.iter().map(|node| node.changes != Changes::Append).collect();
         let mut consumers = consumers_of(&graph);
         let order_counts = order_counts(&graph, &consumers);
+        let tells_before = before::rows_before_count(&graph, &consumers, |sink| {
+            tables.get(&sink).is_none_or(|table| table.keeps_every_change())
+        });
         for (id, (node, fingerprint)) in graph.nodes.into_iter().zip(fingerprints).enumerate() {
             let input = node.inputs.first().map(|input| (&schemas[*input], updates[*input]));
-            let (stage, window, is_processing_time) = stage_of(&node, input, order_counts[id])?;
+            let (stage, window, is_processing_time) = stage_of(&node, input, order_counts[id], tells_before[id])?;
             let partial = |worker: usize| {
                 let layout = window.as_ref().filter(|_| reach.workers[id].contains(&worker))?;
                 Some(Mutex::new(Partial::new(Arc::clone(layout), watermark::WATERMARK_MIN)))
@@ -225,8 +229,14 @@ impl Flow {
 /// A node's stage, what its partial windows share, and whether the machine's time closes its windows.
 type Built = (Option<Box<dyn Stage>>, Option<Arc<WindowLayout>>, bool);
 
-/// `input`: its schema, and whether it takes rows back. `order_counts`: of the node's changes.
-fn stage_of(node: &Node, input: Option<(&SchemaRef, bool)>, order_counts: bool) -> Result<Built, EngineError> {
+/// `input`: its schema, and whether it takes rows back. `order_counts`: of the node's changes. `tells_before`: whether rows before
+/// updates are among them.
+fn stage_of(
+    node: &Node,
+    input: Option<(&SchemaRef, bool)>,
+    order_counts: bool,
+    tells_before: bool,
+) -> Result<Built, EngineError> {
     let Some((input, retracts)) = input else { return Ok((None, None, false)) };
     Ok(match &node.kind {
         // rows that a window took in cannot be taken back: the planner refuses it
@@ -248,15 +258,16 @@ fn stage_of(node: &Node, input: Option<(&SchemaRef, bool)>, order_counts: bool) 
             }
         }
         NodeKind::Aggregate(aggregate) => {
-            let stage = AggregateStage::new(aggregate, input, &node.schema, retracts, order_counts)?;
+            let stage = AggregateStage::new(aggregate, input, &node.schema, retracts, order_counts)?
+                .telling_before(tells_before);
             (Some(Box::new(stage)), None, false)
         }
         NodeKind::TopN(top) if retracts => {
-            let stage = UpdatingTopNStage::new(top, input, &node.schema)?;
+            let stage = UpdatingTopNStage::new(top, input, &node.schema, tells_before)?;
             (Some(Box::new(stage)), None, false)
         }
         NodeKind::TopN(top) => {
-            let stage = TopNStage::new(top, input, &node.schema)?;
+            let stage = TopNStage::new(top, input, &node.schema, tells_before)?;
             let is_processing_time = stage.is_processing_time();
             (Some(Box::new(stage)), None, is_processing_time)
         }

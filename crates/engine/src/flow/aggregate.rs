@@ -36,6 +36,8 @@ pub(crate) struct AggregateStage {
     /// Groups that have no rows any more.
     empty_groups: usize,
     tells_each_change: bool,
+    /// Whether somebody needs the row that an update replaces.
+    tells_before: bool,
 }
 
 /// How many rows each of some groups has.
@@ -64,7 +66,20 @@ impl AggregateStage {
         let fields = schema.fields().iter().skip(node.keys.len());
         let results = RowConverter::new(fields.map(|field| SortField::new(field.data_type().clone())).collect())?;
         let (groups, schema) = (layout.groups()?, Arc::clone(schema));
-        Ok(AggregateStage { groups, layout, schema, results, retracts, empty_groups: 0, tells_each_change })
+        Ok(AggregateStage {
+            groups,
+            layout,
+            schema,
+            results,
+            retracts,
+            empty_groups: 0,
+            tells_each_change,
+            tells_before: true,
+        })
+    }
+
+    pub(crate) fn telling_before(self, tells_before: bool) -> AggregateStage {
+        AggregateStage { tells_before, ..self }
     }
 
     /// The results of groups, of the planned types.
@@ -132,9 +147,14 @@ impl AggregateStage {
                 }
                 (true, true) if old.is_empty() || old_rows.row(row) == new_rows.row(row) => continue,
                 (true, true) => {
-                    sources.extend([(0, row), (1, row)]);
-                    kinds.extend([RowKind::UpdateBefore, RowKind::UpdateAfter]);
-                    groups.extend([*group, *group]);
+                    if self.tells_before {
+                        sources.push((0, row));
+                        kinds.push(RowKind::UpdateBefore);
+                        groups.push(*group);
+                    }
+                    sources.push((1, row));
+                    kinds.push(RowKind::UpdateAfter);
+                    groups.push(*group);
                 }
             }
         }

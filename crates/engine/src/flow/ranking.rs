@@ -15,6 +15,8 @@ pub(super) struct Ranking {
     first: usize,
     pub(super) end: usize,
     with_number: bool,
+    /// Whether somebody needs the row that an update replaces.
+    tells_before: bool,
     schema: SchemaRef,
     /// Whole rows of the input as bytes.
     pub(super) rows: RowConverter,
@@ -22,11 +24,11 @@ pub(super) struct Ranking {
     order_rows: RowConverter,
 }
 
-/// A row in a list.
+/// A row in a list; lists are compared with what they were, so a copy shares its bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) id: u64,
-    pub(super) order: Box<[u8]>,
+    pub(super) order: Arc<[u8]>,
     pub(super) row: KeptRow,
 }
 
@@ -34,7 +36,7 @@ pub(super) struct Kept {
 pub(super) enum KeptRow {
     /// Of the batch that is being worked on.
     New(u32),
-    Stored(Box<[u8]>),
+    Stored(Arc<[u8]>),
 }
 
 /// Rows with their kinds and ranks, on their way out.
@@ -42,7 +44,7 @@ pub(super) enum KeptRow {
 pub(super) struct Changes {
     kinds: Vec<RowKind>,
     ranks: Vec<usize>,
-    rows: Vec<Box<[u8]>>,
+    rows: Vec<Arc<[u8]>>,
 }
 
 impl Changes {
@@ -56,7 +58,12 @@ impl Changes {
 }
 
 impl Ranking {
-    pub(super) fn new(node: &TopN, input: &Schema, schema: &SchemaRef) -> Result<Ranking, ArrowError> {
+    pub(super) fn new(
+        node: &TopN,
+        input: &Schema,
+        schema: &SchemaRef,
+        tells_before: bool,
+    ) -> Result<Ranking, ArrowError> {
         let order_fields = node.order.iter().map(|order| {
             let options = SortOptions { descending: order.is_descending, nulls_first: order.nulls_first };
             SortField::new_with_options(input.field(order.column).data_type().clone(), options)
@@ -66,6 +73,7 @@ impl Ranking {
             first: usize::try_from(node.offset.saturating_sub(1)).unwrap_or(usize::MAX),
             end: usize::try_from(node.limit).unwrap_or(usize::MAX),
             with_number: node.with_number,
+            tells_before,
             schema: Arc::clone(schema),
             rows: RowConverter::new(all_fields.collect())?,
             order: node.order.iter().map(|order| order.column).collect(),
@@ -98,7 +106,9 @@ impl Ranking {
                 match (old.get(rank), new.get(rank)) {
                     (Some(old), Some(new)) if old.id == new.id => {}
                     (Some(old), Some(new)) => {
-                        out.push(RowKind::UpdateBefore, old, rank);
+                        if self.tells_before {
+                            out.push(RowKind::UpdateBefore, old, rank);
+                        }
                         out.push(RowKind::UpdateAfter, new, rank);
                     }
                     (None, Some(new)) => out.push(RowKind::Insert, new, rank),

@@ -45,12 +45,17 @@ struct Ranked {
 const NO_WINDOW: Span = Span { start: 0, end: 0 };
 
 impl TopNStage {
-    pub(crate) fn new(node: &TopN, input: &SchemaRef, schema: &SchemaRef) -> Result<TopNStage, ArrowError> {
+    pub(crate) fn new(
+        node: &TopN,
+        input: &SchemaRef,
+        schema: &SchemaRef,
+        tells_before: bool,
+    ) -> Result<TopNStage, ArrowError> {
         let type_of = |column: &ColumnId| input.field(*column).data_type().clone();
         let partition_types: Vec<_> = node.partition.iter().map(type_of).collect();
         Ok(TopNStage {
             partition: node.partition.clone(),
-            ranking: Ranking::new(node, input, schema)?,
+            ranking: Ranking::new(node, input, schema, tells_before)?,
             window: node.window,
             last_wins: node.last_wins,
             input: Arc::clone(input),
@@ -101,27 +106,25 @@ impl TopNStage {
     fn store<'a>(
         &mut self,
         batch: &RecordBatch,
-        lists: impl Iterator<Item = &'a (Span, u32)>,
+        lists: impl Iterator<Item = &'a (Span, u32)> + Clone,
     ) -> Result<(), ArrowError> {
-        let mut places: Vec<&mut KeptRow> = Vec::new();
-        let mut wanted: BTreeMap<Span, Vec<u32>> = BTreeMap::new();
-        lists.for_each(|(span, list)| wanted.entry(*span).or_default().push(*list));
-        for (span, ranked) in &mut self.ranked {
-            let Some(wanted) = wanted.get(span) else { continue };
-            let mut wanted = wanted.iter().peekable();
-            for (index, list) in ranked.lists.iter_mut().enumerate() {
-                if wanted.next_if(|list| **list as usize == index).is_some() {
-                    places
-                        .extend(list.iter_mut().map(|kept| &mut kept.row).filter(|row| matches!(row, KeptRow::New(_))));
-                }
-            }
+        let mut rows: Vec<u32> = Vec::new();
+        for (span, list) in lists.clone() {
+            let list = self.ranked.get(span).and_then(|ranked| ranked.lists.get(*list as usize));
+            rows.extend(list.into_iter().flatten().filter_map(|kept| match kept.row {
+                KeptRow::New(row) => Some(row),
+                KeptRow::Stored(_) => None,
+            }));
         }
-        let rows = places.iter().map(|place| if let KeptRow::New(row) = place { *row } else { 0 });
-        let rows = UInt32Array::from_iter_values(rows);
+        let rows = UInt32Array::from(rows);
         let columns = batch.columns().iter().map(|column| take(column, &rows, None)).collect::<Result<Vec<_>, _>>()?;
         let stored = self.ranking.rows.convert_columns(&columns)?;
-        for (place, row) in places.into_iter().zip(&stored) {
-            *place = KeptRow::Stored(row.data().into());
+        let mut stored = stored.iter();
+        for (span, list) in lists {
+            let list = self.ranked.get_mut(span).and_then(|ranked| ranked.lists.get_mut(*list as usize));
+            let new = list.into_iter().flatten().filter(|kept| matches!(kept.row, KeptRow::New(_)));
+            // in the same order as above
+            new.zip(&mut stored).for_each(|(kept, row)| kept.row = KeptRow::Stored(row.data().into()));
         }
         Ok(())
     }

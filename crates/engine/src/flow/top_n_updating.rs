@@ -16,16 +16,16 @@ use std::sync::Arc;
 /// Partitions without rows stay until they are so many, and more than those with rows.
 const EMPTY_PARTITIONS_MAX: usize = 1_024;
 /// Of a row beside its bytes.
-const ROW_BYTES: usize = size_of::<(Place, Box<[u8]>)>() * 3 / 2;
+const ROW_BYTES: usize = size_of::<(Place, Arc<[u8]>)>() * 3 / 2 + 4 * size_of::<usize>();
 
 /// Where a row stands: by its order, and among equals by arrival.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    order: Box<[u8]>,
+    order: Arc<[u8]>,
     id: u64,
 }
 
-type List = BTreeMap<Place, Box<[u8]>>;
+type List = BTreeMap<Place, Arc<[u8]>>;
 
 #[derive(Debug)]
 pub(crate) struct UpdatingTopNStage {
@@ -44,12 +44,17 @@ pub(crate) struct UpdatingTopNStage {
 }
 
 impl UpdatingTopNStage {
-    pub(crate) fn new(node: &TopN, input: &SchemaRef, schema: &SchemaRef) -> Result<UpdatingTopNStage, ArrowError> {
+    pub(crate) fn new(
+        node: &TopN,
+        input: &SchemaRef,
+        schema: &SchemaRef,
+        tells_before: bool,
+    ) -> Result<UpdatingTopNStage, ArrowError> {
         let type_of = |column: &ColumnId| input.field(*column).data_type().clone();
         let partition_types: Vec<_> = node.partition.iter().map(type_of).collect();
         Ok(UpdatingTopNStage {
             partition: node.partition.clone(),
-            ranking: Ranking::new(node, input, schema)?,
+            ranking: Ranking::new(node, input, schema, tells_before)?,
             input: Arc::clone(input),
             keys: KeyCodec::new(&partition_types)?,
             table: GroupTable::default(),
