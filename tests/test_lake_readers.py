@@ -1,11 +1,15 @@
-"""The tables of a running pipeline, committed often, some then compacted and expired, read by everybody who reads Paimon: pypaimon, Flink and the ClickHouse engine see what hoga sees."""
+"""The tables of a running pipeline, committed often, some then compacted and expired, read by everybody who reads Paimon: pypaimon, Flink and the ClickHouse engine see what hoga sees,
+now and at a snapshot and a tag of before."""
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from harness import Stage, wait_for
@@ -14,11 +18,35 @@ from programs import ClickHouse, Flink
 COMMITS = 20  # more than twice as many as it takes to merge manifests
 COMPACTED_TABLES = ["trade", "ticker"]
 APPEND_TABLES = {"trade": "trade_volume", "ticker": "trade_price", "orderbook": "total_ask_size"}
+EARLY = 5  # a snapshot long before the compactions
+TAG = "early"
+PAST = {"trade": ("scan.tag-name", TAG), "ticker": ("scan.snapshot-id", str(EARLY)), "orderbook": ("scan.snapshot-id", str(EARLY))}
+
+
+# what hoga and Flink must say alike, column by column
+SYSTEM_TABLES = {
+    "snapshots": "SELECT * FROM upbit.\"ticker$snapshots\" ORDER BY 1",
+    "tags": "SELECT * FROM upbit.\"trade$tags\" ORDER BY 1",
+    "options": "SELECT * FROM upbit.\"candle_1m$options\" ORDER BY 1",
+    "partitions": "SELECT * FROM upbit.\"orderbook$partitions\" ORDER BY 1",
+    "files": "SELECT * FROM upbit.\"trade$files\" ORDER BY file_path",
+    "keyed files": "SELECT * FROM upbit.\"candle_1m$files\" ORDER BY file_path",
+    "manifests": "SELECT * FROM upbit.\"ticker$manifests\" ORDER BY 1",
+}
+
+
+class Written(NamedTuple):
+    """A stopped pipeline's warehouse, and what hoga says is in it."""
+
+    warehouse: Path
+    sums: dict  # rows and a sum by table
+    bars: int
+    past: dict  # the same sums of before
+    system: dict  # the rows of system tables, as CSV
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A stopped pipeline's warehouse, and what hoga says is in it: rows and a sum by table, the number of bars."""
     stage = Stage(tmp_path_factory.mktemp("written"))
     try:
         up = stage.up("--source", "sim", "--sim-markets", "20", "--sim-rate", "400", "--checkpoint-interval", "1s").wait_ready()
@@ -32,11 +60,16 @@ def written(tmp_path_factory):
         assert up.stop()[0] == 0
         sums = {name: ask(stage, up, f"SELECT count(*) AS n, CAST(sum({column}) AS VARCHAR) AS total FROM upbit.{name}") for name, column in APPEND_TABLES.items()}
         [bars] = ask(stage, up, "SELECT count(*) FROM upbit.candle_1m")
+        care(stage, up, f"CALL sys.create_tag('upbit.trade', '{TAG}', {EARLY})")
+        before = {name: past(stage, up, name) for name in APPEND_TABLES}
         for name in COMPACTED_TABLES:
             care(stage, up, f"CALL sys.compact(`table` => 'upbit.{name}')")
         care(stage, up, "CALL sys.expire_snapshots('upbit.trade', retain_max => 2, retain_min => 1)")
+        assert {name: past(stage, up, name) for name in APPEND_TABLES} == before, "merging and expiry change no past that is kept"
+        system = {name: care(stage, up, query) for name, query in SYSTEM_TABLES.items()}
         assert not stage.panics()
-        yield up.warehouse, {name: (int(count), Decimal(total)) for name, (count, total) in sums.items()}, int(bars)
+        now = {name: (int(count), Decimal(total)) for name, (count, total) in sums.items()}
+        yield Written(up.warehouse, now, int(bars), before, system)
     finally:
         stage.close()
 
@@ -46,6 +79,12 @@ def ask(stage: Stage, up, sql: str) -> list:
     assert answer.returncode == 0, answer.stderr
     [row] = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")] or json.loads(answer.stdout)
     return list(row.values())
+
+
+def past(stage: Stage, up, name: str) -> tuple[int, Decimal]:
+    option, value = PAST[name]
+    count, total = ask(stage, up, f"SELECT count(*) AS n, CAST(sum({APPEND_TABLES[name]}) AS VARCHAR) AS total FROM upbit.{name} /*+ OPTIONS('{option}' = '{value}') */")
+    return int(count), Decimal(total)
 
 
 def care(stage: Stage, up, call: str) -> list[str]:
@@ -60,6 +99,12 @@ def snapshots(warehouse: Path, table: str) -> list[dict]:
     return sorted((json.loads(path.read_text()) for path in folder.glob("snapshot-*")), key=lambda snapshot: snapshot["id"])
 
 
+def cell(value) -> str:
+    """A value as both print it: NULL is empty, a time has its fraction only if it has one, a path no scheme."""
+    text = "" if value is None else str(value)
+    return re.sub(r"^file:/+", "/", re.sub(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d*?)0*)?$", lambda time: time[1] + (f".{time[2]}" if time[2] else ""), text))
+
+
 def manifests(warehouse: Path, table: str) -> int:
     """How many manifests the latest snapshot's lists name, as pypaimon reads them."""
     import fastavro
@@ -72,12 +117,12 @@ def manifests(warehouse: Path, table: str) -> int:
 
 
 def test_manifests_are_merged(written):
-    warehouse, _, _ = written
+    warehouse = written.warehouse
     assert all(manifests(warehouse, name) <= COMMITS // 2 + 8 for name in APPEND_TABLES)
 
 
 def test_care_by_hand(written):
-    warehouse, _, _ = written
+    warehouse = written.warehouse
     for name in COMPACTED_TABLES:
         days = list((warehouse / "upbit.db" / name).glob("dt=*"))
         last = snapshots(warehouse, name)[-1]
@@ -91,7 +136,7 @@ def test_care_by_hand(written):
 
 
 def test_snapshots_say_where_their_rows_come_from(written):
-    warehouse, _, _ = written
+    warehouse = written.warehouse
     appended = [snapshot for snapshot in snapshots(warehouse, "orderbook") if snapshot["commitKind"] == "APPEND"]
     reached = [sum(int(offset) for name, offset in snapshot["properties"].items() if name.startswith("hoga.offset.")) for snapshot in appended]
     assert reached == sorted(reached) and reached[0] < reached[-1]
@@ -101,22 +146,25 @@ def test_snapshots_say_where_their_rows_come_from(written):
 def test_pypaimon(written):
     from pypaimon import CatalogFactory
 
-    warehouse, sums, bars = written
+    warehouse, sums, bars = written[:3]
     catalog = CatalogFactory.create({"warehouse": str(warehouse)})
 
-    def read(name: str, column: str):
-        builder = catalog.get_table(f"upbit.{name}").new_read_builder().with_projection([column])
+    def read(name: str, column: str, **options: str):
+        builder = catalog.get_table(f"upbit.{name}").copy(options).new_read_builder().with_projection([column])
         return builder.new_read().to_arrow(builder.new_scan().plan().splits())[column].to_pylist()
 
     for name, column in APPEND_TABLES.items():
         values = read(name, column)
         assert (len(values), sum(value for value in values if value is not None)) == sums[name], name
+        option, value = PAST[name]
+        values = read(name, column, **{option: value})
+        assert (len(values), sum(value for value in values if value is not None)) == written.past[name], name
     assert len(read("candle_1m", "market")) == bars
 
 
 @pytest.mark.timeout(600)
 def test_flink(written, tmp_path: Path):
-    warehouse, sums, bars = written
+    warehouse, sums, bars = written[:3]
     flink = Flink(tmp_path / "flink")
     try:
         with flink.session() as session:
@@ -125,8 +173,16 @@ def test_flink(written, tmp_path: Path):
             for name, column in APPEND_TABLES.items():
                 [(_, count, total)] = session.execute(f"SELECT COUNT(*), SUM(`{column}`) FROM lake.upbit.`{name}`").rows
                 assert (int(count), Decimal(total)) == sums[name], name
+                option, value = PAST[name]
+                [(_, count, total)] = session.execute(f"SELECT COUNT(*), SUM(`{column}`) FROM lake.upbit.`{name}` /*+ OPTIONS('{option}' = '{value}') */").rows
+                assert (int(count), Decimal(total)) == written.past[name], name
             [(_, count)] = session.execute("SELECT COUNT(*) FROM lake.upbit.candle_1m").rows
             assert int(count) == bars
+            for name, query in SYSTEM_TABLES.items():
+                query = re.sub(r'upbit\."(.*?)"', r"lake.upbit.`\1`", re.sub("ORDER BY 1", "", query)).replace("ORDER BY file_path", "")
+                theirs = sorted([cell(value) for value in row[1:]] for row in session.execute(query).rows)
+                ours = sorted([cell(value) for value in row] for row in csv.reader(written.system[name][1:]))
+                assert ours == theirs, name
     finally:
         flink.stop()
 
@@ -134,7 +190,7 @@ def test_flink(written, tmp_path: Path):
 @pytest.mark.timeout(600)
 def test_clickhouse(written, tmp_path: Path):
     """Append tables without nested columns: it has no ROW, and does not merge primary keys."""
-    warehouse, sums, _ = written
+    warehouse, sums = written[:2]
     house = ClickHouse(tmp_path / "clickhouse")
     shutil.copytree(warehouse, tmp_path / "clickhouse" / "lake")
     try:
