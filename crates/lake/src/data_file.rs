@@ -1,4 +1,4 @@
-//! Data files of append tables, written without Paimon's writer: the same files with less work (decision 13).
+//! Data files of append tables, written without Paimon's writer: the same files with less work (decision 16).
 //!
 //! In: sorted rows of the tail. Out: commit messages, as Paimon's writer gives them. Effect: files that no snapshot names yet.
 //! Not here: primary-key tables, and tables with options or columns that this writer does not know: Paimon's own writes those.
