@@ -34,6 +34,7 @@ pub(crate) fn check_same(spec: &TableSpec, existing: &TableSchema) -> Result<()>
     let table = spec.full_name();
     let absent = || "absent".to_owned();
     let columns = spec.schema.fields().len().max(existing.fields().len());
+    let place_of = |name: &str| existing.fields().iter().position(|field| field.name() == name);
     for index in 0..columns {
         let wanted = spec.schema.fields().get(index);
         let found = existing.fields().get(index);
@@ -51,12 +52,14 @@ pub(crate) fn check_same(spec: &TableSpec, existing: &TableSchema) -> Result<()>
                     return Err(differs(wanted.name(), expected, found));
                 }
             }
-            (Some(wanted), found) => {
-                let elsewhere = existing.fields().iter().position(|field| field.name() == wanted.name());
-                let found = match (elsewhere, found) {
-                    (Some(position), _) => format!("column {}", position + 1),
-                    (None, _) => absent(),
-                };
+            // one that was dropped moves those behind it: it is what to tell
+            (Some(wanted), Some(found))
+                if place_of(wanted.name()).is_some() && spec.schema.field_with_name(found.name()).is_err() =>
+            {
+                return Err(differs(found.name(), absent(), sql_name(found.data_type())));
+            }
+            (Some(wanted), _) => {
+                let found = place_of(wanted.name()).map_or_else(absent, |place| format!("column {}", place + 1));
                 return Err(differs(wanted.name(), format!("column {}", index + 1), found));
             }
             (None, Some(found)) => return Err(differs(found.name(), absent(), sql_name(found.data_type()))),
