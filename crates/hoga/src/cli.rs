@@ -85,9 +85,11 @@ pub struct UpArgs {
     /// PostgreSQL protocol [default: 127.0.0.1:5433]
     #[arg(long, value_name = "ADDR")]
     pub postgres: Option<String>,
-    /// Where lake tables are kept [default: DATA/warehouse]
-    #[arg(long, value_name = "DIR")]
+    /// Where lake tables are kept: DIR or s3://BUCKET/PATH [default: DATA/warehouse]
+    #[arg(long, value_name = "PLACE")]
     pub warehouse: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// How often rows are committed to the lake [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub checkpoint_interval: Option<String>,
@@ -149,6 +151,26 @@ pub struct UpArgs {
     /// What to print: error, warn, info, debug, or a filter such as hoga_upbit=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
+}
+
+/// How to reach the store of `--warehouse s3://…`.
+#[derive(Default, Clone, Args)]
+pub struct StoreArgs {
+    /// --warehouse s3://: the store's URL, as http://127.0.0.1:9000 [default: AWS]
+    #[arg(long, value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// --warehouse s3://: the bucket's region [default: AWS_REGION, else us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub s3_region: Option<String>,
+    /// --warehouse s3://: the access key's name [default: AWS's environment, profile or role]
+    #[arg(long, value_name = "KEY")]
+    pub s3_access_key: Option<String>,
+    /// --warehouse s3://: the access key's secret. Better set as HOGA_S3_SECRET_KEY
+    #[arg(long, value_name = "SECRET")]
+    pub s3_secret_key: Option<String>,
+    /// --warehouse s3://: the bucket in the path, not in the host's name: on or off [default: on if there is an endpoint]
+    #[arg(long, value_name = "ON")]
+    pub s3_path_style: Option<String>,
 }
 
 /// How to talk to the brokers of `--brokers`.
@@ -280,9 +302,9 @@ pub struct RunArgs {
     /// Where log, checkpoints and tables are kept; a run that was killed goes on there
     #[arg(long, value_name = "DIR", env = "HOGA_DATA", default_value = "hoga-data")]
     pub data: PathBuf,
-    /// Where lake tables are kept [default: DATA/warehouse]
-    #[arg(long, value_name = "DIR", env = "HOGA_WAREHOUSE")]
-    pub warehouse: Option<PathBuf>,
+    /// Where lake tables are kept: DIR or s3://BUCKET/PATH, reached as the variables HOGA_S3_… say [default: DATA/warehouse]
+    #[arg(long, value_name = "PLACE", env = "HOGA_WAREHOUSE")]
+    pub warehouse: Option<String>,
     /// How often rows are committed to the lake
     #[arg(long, value_name = "TIME", env = "HOGA_CHECKPOINT_INTERVAL", default_value = "30s")]
     pub checkpoint_interval: String,

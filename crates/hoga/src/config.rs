@@ -1,8 +1,10 @@
 //! What `hoga up` runs with: flag > environment > file > default, resolved once; every mistake is reported at once.
 
 mod units;
+mod warehouse;
 
 pub use units::{parse_bytes, parse_duration};
+pub use warehouse::{COMMIT_USER, Warehouse};
 
 use crate::cli::UpArgs;
 use crate::failure::Failure;
@@ -51,7 +53,7 @@ pub struct UpConfig {
     /// None: the pipeline built into the binary.
     pub pipeline: Option<PathBuf>,
     pub data: PathBuf,
-    pub warehouse: PathBuf,
+    pub warehouse: Warehouse,
     pub markets: String,
     pub http: SocketAddr,
     /// Asked of everybody who opens the page, if set.
@@ -124,7 +126,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 40] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 45] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -146,6 +148,11 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 40] {
         ("kafka-password", &args.cluster.kafka_password),
         ("postgres", &args.postgres),
         ("warehouse", &args.warehouse),
+        ("s3-endpoint", &args.store.s3_endpoint),
+        ("s3-region", &args.store.s3_region),
+        ("s3-access-key", &args.store.s3_access_key),
+        ("s3-secret-key", &args.store.s3_secret_key),
+        ("s3-path-style", &args.store.s3_path_style),
         ("checkpoint-interval", &args.checkpoint_interval),
         ("live-tail-bytes", &args.live_tail_bytes),
         ("state-memory", &args.state_memory),
@@ -172,12 +179,11 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 40] {
 impl Settings<'_> {
     fn up_config(&mut self) -> UpConfig {
         let data = self.path("data", "hoga-data");
-        let warehouse =
-            self.optional("warehouse").map_or_else(|| data.join("warehouse"), |(text, _)| PathBuf::from(text));
+        let warehouse = self.warehouse(&data);
         let config = UpConfig {
             source: self.parse("source", "upbit", parse_source),
             pipeline: self.optional("pipeline").map(|(text, _)| PathBuf::from(text)),
-            warehouse: absolute(&warehouse),
+            warehouse,
             data: absolute(&data),
             markets: self.parse("markets", "KRW", |text| Ok(text.to_owned())),
             http: self.parse("http", "127.0.0.1:8080", parse_address),
@@ -237,6 +243,15 @@ impl Settings<'_> {
         };
         self.check_login(&config);
         config
+    }
+
+    fn warehouse(&mut self, data: &Path) -> Warehouse {
+        let location = self.optional("warehouse").map(|(text, _)| text);
+        let option = |name: &'static str| self.optional(name).map(|(text, _)| text);
+        Warehouse::resolve(location.as_deref(), data, option).unwrap_or_else(|mistake| {
+            self.mistakes.push(mistake);
+            Warehouse::Folder(data.to_owned())
+        })
     }
 
     /// The parts of a login belong together.

@@ -1,12 +1,14 @@
-//! A warehouse directory: its databases, its tables, and the lock that makes us its only committer.
+//! A warehouse, in a directory or in an object store: its databases, its tables, and the lock that makes us its only committer.
 
 use crate::error::{LakeError, Result};
 use crate::evolve::{evolved, publish_schema};
+use crate::files::Files;
 use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
 use crate::lock::WarehouseLock;
 use crate::paimon_schema::{arrow_schema, check_same, creation_schema};
 use crate::primary_key::check_writable;
 use crate::spec::TableSpec;
+use crate::store::{Store, StoreOptions};
 use arrow::datatypes::SchemaRef;
 use paimon::catalog::Identifier;
 use paimon::{Catalog, CatalogOptions, FileSystemCatalog, Options, Table};
@@ -27,7 +29,10 @@ pub struct LakeOptions {
 pub struct Lake {
     catalog: FileSystemCatalog,
     options: LakeOptions,
-    lock: Arc<WarehouseLock>,
+    /// None: the warehouse is on the local disk.
+    store: Option<Store>,
+    /// Of a warehouse on the local disk.
+    lock: Option<Arc<WarehouseLock>>,
     /// One [`LiveTable`] for a table: two would each hold half of its tail.
     tables: tokio::sync::Mutex<HashMap<String, Arc<LiveTable>>>,
 }
@@ -43,17 +48,30 @@ impl Lake {
         if !options.warehouse.is_absolute() {
             return Err(invalid("is not an absolute path"));
         }
-        let user = options.commit_user.as_str();
-        if user.is_empty() || !user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(invalid("needs a commit user of letters, digits, '-' and '_'"));
-        }
+        check_commit_user(&options)?;
         std::fs::create_dir_all(&options.warehouse)
             .map_err(LakeError::io("create the warehouse", &options.warehouse))?;
         let lock = Arc::new(WarehouseLock::acquire(&options.warehouse)?);
         let mut catalog_options = Options::new();
         catalog_options.set(CatalogOptions::WAREHOUSE, warehouse);
         let catalog = FileSystemCatalog::new(catalog_options).map_err(LakeError::paimon("*", "open the warehouse"))?;
-        Ok(Lake { catalog, options, lock, tables: tokio::sync::Mutex::default() })
+        Ok(Lake { catalog, options, store: None, lock: Some(lock), tables: tokio::sync::Mutex::default() })
+    }
+
+    /// Opens a warehouse in a store, after it was seen that the store can be one. To be called on the process's runtime.
+    ///
+    /// Nothing is locked: any number of processes may commit to its tables, each under a commit user of its own.
+    pub async fn open_store(store: StoreOptions, commit_user: String) -> Result<Lake> {
+        let options = LakeOptions { warehouse: PathBuf::from(&store.location), commit_user };
+        check_commit_user(&options)?;
+        let bucket = Store::new(&store)?;
+        Box::pin(bucket.folder(&store.location).check()).await?;
+        let mut catalog_options = Options::new();
+        for (key, value) in store.catalog_options() {
+            catalog_options.set(key, value);
+        }
+        let catalog = FileSystemCatalog::new(catalog_options).map_err(LakeError::paimon("*", "open the warehouse"))?;
+        Ok(Lake { catalog, options, store: Some(bucket), lock: None, tables: tokio::sync::Mutex::default() })
     }
 
     pub fn warehouse(&self) -> &Path {
@@ -87,7 +105,9 @@ impl Lake {
         let (keys, partition_keys) = (&spec.primary_keys, &spec.partition_keys);
         check_writable(&name, creation.fields(), keys, partition_keys, creation.options())?;
         self.ensure_database(&spec.database).await?;
-        drop_torn_creation(&self.options.warehouse.join(format!("{}.db", spec.database)).join(&spec.table))?;
+        if self.store.is_none() {
+            drop_torn_creation(&self.options.warehouse.join(format!("{}.db", spec.database)).join(&spec.table))?;
+        }
         let identifier = Identifier::new(&spec.database, &spec.table);
         self.catalog
             .create_table(&identifier, creation, true)
@@ -97,7 +117,7 @@ impl Lake {
             self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
         let schema = table.schema_manager().latest().await.map_err(LakeError::paimon(&name, "read the schema"))?;
         if let Some(next) = schema.as_ref().map_or(Ok(None), |schema| evolved(spec, schema))? {
-            publish_schema(&name, &self.table_directory(&table), &next).await?;
+            publish_schema(&name, &self.files_of(&table), &next).await?;
             table = self.catalog.get_table(&identifier).await.map_err(LakeError::paimon(&name, "open the table"))?;
         }
         check_same(spec, table.schema())?;
@@ -138,8 +158,18 @@ impl Lake {
         schema: SchemaRef,
         settings: LiveTableOptions,
     ) -> Result<Arc<LiveTable>> {
-        let directory = self.table_directory(&table);
-        drop_stale_hint(&directory)?;
+        let files = self.files_of(&table);
+        let table = match &self.store {
+            Some(store) => {
+                let file_io = store.file_io().map_err(LakeError::paimon(&name, "open the table"))?;
+                let (identifier, location) = (table.identifier().clone(), table.location().to_owned());
+                Table::new(file_io, identifier, location, table.schema().clone(), None)
+            }
+            None => {
+                drop_stale_hint(files.place())?;
+                table
+            }
+        };
         let latest = table
             .snapshot_manager()
             .get_latest_snapshot()
@@ -147,7 +177,7 @@ impl Lake {
             .map_err(LakeError::paimon(&name, "read the latest snapshot"))?;
         let identity = TableIdentity::new(name, schema, &table)?;
         let user = &self.options.commit_user;
-        LiveTable::new(identity, table, directory, latest, settings, user, self.lock.clone()).map(Arc::new)
+        LiveTable::new(identity, table, files, latest, settings, user, self.lock.clone()).map(Arc::new)
     }
 
     /// Names of the databases.
@@ -160,10 +190,22 @@ impl Lake {
         self.catalog.list_tables(database).await.map_err(LakeError::paimon(database, "list tables"))
     }
 
-    fn table_directory(&self, table: &Table) -> PathBuf {
+    fn files_of(&self, table: &Table) -> Files {
         let location = table.location();
-        PathBuf::from(location.strip_prefix("file:").unwrap_or(location))
+        match &self.store {
+            Some(store) => Files::Store(store.folder(location)),
+            None => Files::Disk(PathBuf::from(location.strip_prefix("file:").unwrap_or(location))),
+        }
     }
+}
+
+fn check_commit_user(options: &LakeOptions) -> Result<()> {
+    let user = options.commit_user.as_str();
+    if user.is_empty() || !user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        let reason = "needs a commit user of letters, digits, '-' and '_'".to_owned();
+        return Err(LakeError::Warehouse { path: options.warehouse.clone(), reason });
+    }
+    Ok(())
 }
 
 /// A process that was killed while it created a table leaves a schema file that ends early, and nobody can open the table.

@@ -1,14 +1,13 @@
 //! The commit: prepared files become a snapshot, once, however often it is tried. A pure decision and the act beside it.
 
 use crate::error::{LakeError, Result};
+use crate::files::Files;
 use crate::prepare::{Prepared, data_files};
 use crate::publish::Change;
 use crate::rewrite::RewritePolicy;
-use crate::sync::{sync_data_directories, sync_directory};
 use paimon::spec::Snapshot;
 use paimon::{CommitMessage, Table};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How many snapshots are looked at, from the latest backwards, for the last one of our commit user. One committer per
@@ -55,7 +54,7 @@ pub struct Committed {
 pub(crate) struct Committer {
     pub(crate) name: String,
     pub(crate) table: Table,
-    pub(crate) directory: PathBuf,
+    pub(crate) files: Files,
     pub(crate) commit_user: String,
     /// The warehouse lock keeps other processes out, this one keeps our own tasks apart.
     pub(crate) one_at_a_time: Arc<tokio::sync::Mutex<()>>,
@@ -97,7 +96,7 @@ impl Committer {
         let snapshot = match (decide(latest_of_user, prepared.identifier), history.wanted) {
             (CommitDecision::AlreadyCommitted | CommitDecision::Passed { .. }, Some(snapshot)) => {
                 self.check_same_files(&snapshot, &messages, prepared.identifier).await?;
-                self.sync_metadata().await?;
+                self.files.sync_metadata(&self.name).await?;
                 return Ok(committed(Some(snapshot), true));
             }
             (CommitDecision::Passed { latest }, None) => {
@@ -137,16 +136,10 @@ impl Committer {
         }
         if !prepared.written_here {
             // out of a checkpoint: the files may be gone
-            let (directory, files) = (self.directory.clone(), data_files(messages));
             let depth = self.table.schema().partition_keys().len();
-            let worker = LakeError::worker(&self.name, "look for prepared files");
-            let found = tokio::task::spawn_blocking(move || sync_data_directories(&directory, depth, &files));
-            match found.await.map_err(worker)? {
-                Err(LakeError::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    let (table, identifier) = (self.name.clone(), prepared.identifier);
-                    return Err(LakeError::FilesGone { table, identifier, path });
-                }
-                found => found?,
+            if let Err(path) = self.files.find_prepared(&self.name, depth, data_files(messages)).await? {
+                let (table, identifier) = (self.name.clone(), prepared.identifier);
+                return Err(LakeError::FilesGone { table, identifier, path });
             }
         }
         let mut change = Change::append(&self.commit_user, prepared.identifier, messages, self.total_buckets());
@@ -204,17 +197,6 @@ impl Committer {
             return Ok(());
         }
         Err(LakeError::IdentifierReused { table: self.name.clone(), identifier, snapshot_id: snapshot.id() })
-    }
-
-    /// What another process may have written and not synced before it died.
-    async fn sync_metadata(&self) -> Result<()> {
-        let directory = self.directory.clone();
-        tokio::task::spawn_blocking(move || {
-            sync_directory(&directory.join("manifest"))?;
-            sync_directory(&directory.join("snapshot"))
-        })
-        .await
-        .map_err(LakeError::worker(&self.name, "sync directories"))?
     }
 }
 

@@ -12,7 +12,6 @@ use crate::pack::PackedBatch;
 use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
 use crate::scan::align;
-use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
 use paimon::spec::{CommitKind, DataFileMeta, Snapshot};
 use paimon::{CommitMessage, DataSplit};
@@ -139,7 +138,7 @@ impl LiveTable {
         }
         let (worker, this) = (LakeError::worker(self.name(), "merge files"), self.compactor());
         let merged = tokio::task::spawn_blocking(move || {
-            let runtime = writer_runtime(&this.writer.directory)?;
+            let runtime = writer_runtime(this.writer.files.place())?;
             runtime.block_on(Box::pin(this.merge(&latest, is_complete, now_ms, pace)))
         });
         let Some((change, compacted)) = merged.await.map_err(worker)?? else { return Ok(None) };
@@ -209,7 +208,7 @@ impl Compactor {
             compacted.rows += rows_of(&group.files);
         }
         let depth = self.committer.table.schema().partition_keys().len();
-        sync_data_directories(&self.committer.directory, depth, &data_files(&messages))?;
+        self.committer.files.sync_data(depth, &data_files(&messages))?;
         let user = format!("{}{COMMIT_USER_SUFFIX}", self.writer.commit_user);
         let mut change = Change::append(&user, latest.id(), &messages, self.committer.total_buckets());
         change.kind = CommitKind::COMPACT;

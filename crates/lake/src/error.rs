@@ -1,6 +1,7 @@
 //! What can go wrong with a lake table, whose fault it is, and whether trying again can help.
 
 use crate::changes::RowKind;
+use crate::store::trouble::{StoreTrouble, of_store};
 use arrow::error::ArrowError;
 use hoga_model::{Fault, Faulty};
 use std::path::PathBuf;
@@ -20,6 +21,13 @@ pub enum LakeError {
 
     #[error("cannot {action} \"{}\": {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
+
+    #[error("cannot {action} \"{place}\": {reason}")]
+    Store { action: &'static str, place: String, trouble: StoreTrouble, reason: String },
+
+    /// While Paimon's reader or writer asked the store.
+    #[error("table \"{table}\": cannot {action}: {reason}")]
+    StoreOfTable { table: String, action: &'static str, trouble: StoreTrouble, reason: String },
 
     #[error("table \"{table}\": {reason}")]
     InvalidSpec { table: String, reason: String },
@@ -107,7 +115,10 @@ pub enum LakeError {
 impl LakeError {
     pub(crate) fn paimon(table: &str, action: &'static str) -> impl FnOnce(paimon::Error) -> LakeError {
         let table = table.to_owned();
-        move |source| LakeError::Paimon { table, action, source: Box::new(source) }
+        move |source| match of_store(&source) {
+            Some((trouble, reason)) => LakeError::StoreOfTable { table, action, trouble, reason },
+            None => LakeError::Paimon { table, action, source: Box::new(source) },
+        }
     }
 
     pub(crate) fn arrow(table: &str, action: &'static str) -> impl FnOnce(ArrowError) -> LakeError {
@@ -140,6 +151,12 @@ impl Faulty for LakeError {
             | LakeError::Moment { .. }
             | LakeError::IdentifierReused { .. }
             | LakeError::IdentifierPassed { .. } => Fault::User,
+            LakeError::Store { trouble, .. } | LakeError::StoreOfTable { trouble, .. } => {
+                match trouble.is_the_users() {
+                    true => Fault::User,
+                    false => Fault::External,
+                }
+            }
             LakeError::Io { .. }
             | LakeError::FilesGone { .. }
             | LakeError::HistoryTooLong { .. }
@@ -164,6 +181,8 @@ impl Faulty for LakeError {
     fn retry(&self) -> bool {
         match self {
             LakeError::Io { .. } | LakeError::Contended { .. } => true,
+            // a bucket that comes back, credentials that are renewed
+            LakeError::Store { .. } | LakeError::StoreOfTable { .. } => true,
             // A full disk or a slow mount heals; a missing file or a damaged manifest does not.
             LakeError::Paimon { source, .. } => matches!(
                 source.as_ref(),

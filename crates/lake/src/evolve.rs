@@ -4,11 +4,10 @@
 //! goes on. Columns are only added; one that is dropped, retyped or made NOT NULL is refused by `check_same`.
 
 use crate::error::{LakeError, Result};
+use crate::files::Files;
 use crate::paimon_schema::{check_same, column_type};
-use crate::publish::publish_file;
 use crate::spec::TableSpec;
 use paimon::spec::{ColumnMove, SchemaChange, TableSchema};
-use std::path::Path;
 
 /// The next version of the schema, if the declaration has columns that the table has not, and is otherwise the same. None: it
 /// has none, or lacks some itself, which is for `check_same` to tell.
@@ -49,16 +48,13 @@ pub(crate) fn evolved(spec: &TableSpec, existing: &TableSchema) -> Result<Option
 
 /// Writes the new version, on a blocking thread. Durable on return; if the process dies earlier, it is there as a whole or not
 /// at all, and the next start decides again. A version that somebody else has written in between stays.
-pub(crate) async fn publish_schema(table: &str, directory: &Path, schema: &TableSchema) -> Result<()> {
+pub(crate) async fn publish_schema(table: &str, files: &Files, schema: &TableSchema) -> Result<()> {
     let json = serde_json::to_vec(schema).map_err(|error| LakeError::Encoding {
         table: table.to_owned(),
         what: "a schema",
         reason: error.to_string(),
     })?;
-    let (folder, name) = (directory.join("schema"), format!("schema-{}", schema.id()));
-    let written = tokio::task::spawn_blocking(move || publish_file(&folder, &name, &json));
-    let is_new = written.await.map_err(LakeError::worker(table, "write a schema"))??;
-    if is_new {
+    if files.publish_schema(table, schema.id(), json).await? {
         let columns: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         tracing::info!(table, version = schema.id(), columns = columns.join(", "), "the table has new columns");
     }

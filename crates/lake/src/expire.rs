@@ -91,11 +91,11 @@ pub struct Expired {
 
 /// What goes: first the snapshots, then what they alone named.
 #[derive(Debug, Default)]
-struct Doomed {
-    snapshots: Vec<i64>,
-    first_kept: i64,
-    metadata: HashSet<String>,
-    data: HashSet<String>,
+pub(crate) struct Doomed {
+    pub(crate) snapshots: Vec<i64>,
+    pub(crate) first_kept: i64,
+    pub(crate) metadata: HashSet<String>,
+    pub(crate) data: HashSet<String>,
 }
 
 impl LiveTable {
@@ -113,10 +113,8 @@ impl LiveTable {
         let Some(wanted) = first_to_keep(&times, retention, held, now_ms) else { return Ok(Expired::default()) };
         let first_kept = self.pins.expire_before(wanted);
         let Some(doomed) = self.committer.doomed(&snapshots, first_kept).await? else { return Ok(Expired::default()) };
-        let (directory, depth) =
-            (self.committer.directory.clone(), self.committer.table.schema().partition_keys().len());
-        let worker = LakeError::worker(self.name(), "expire snapshots");
-        tokio::task::spawn_blocking(move || carry_out(&directory, depth, &doomed)).await.map_err(worker)?
+        let depth = self.committer.table.schema().partition_keys().len();
+        self.committer.files.expire(self.name(), depth, doomed).await
     }
 }
 
@@ -151,7 +149,7 @@ impl Committer {
         let ours = snapshots.values().rev().find(|snapshot| snapshot.commit_user() == self.commit_user);
         let mut held = ours.map(Snapshot::id);
         let consumers = ConsumerManager::new(self.table.file_io().clone(), self.table.location().to_owned());
-        for name in names_of_consumers(&self.directory.join("consumer"))? {
+        for name in self.files.consumers().await? {
             let next = consumers.get(&name).await.map_err(self.failed("read a consumer"))?;
             held = held.into_iter().chain(next).min();
         }
@@ -214,7 +212,8 @@ impl Committer {
     }
 }
 
-pub(crate) fn names_of_consumers(folder: &Path) -> Result<Vec<String>> {
+/// Of all entries; none if there is no such folder.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let failed = || LakeError::io("list the directory", folder);
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -223,7 +222,7 @@ pub(crate) fn names_of_consumers(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(failed())?.file_name();
-        names.extend(name.to_str().and_then(|name| name.strip_prefix("consumer-")).map(str::to_owned));
+        names.extend(name.to_str().map(str::to_owned));
     }
     Ok(names)
 }
@@ -249,7 +248,7 @@ impl Named {
     }
 }
 
-fn carry_out(directory: &Path, depth: usize, doomed: &Doomed) -> Result<Expired> {
+pub(crate) fn carry_out(directory: &Path, depth: usize, doomed: &Doomed) -> Result<Expired> {
     let snapshots = directory.join("snapshot");
     let files = find_data_files(directory, depth, &doomed.data)?;
     write_earliest_hint(&snapshots, doomed.first_kept)?;

@@ -2,7 +2,7 @@
 //! In a primary-key table the last change of a key wins, whether it is committed or not.
 //!
 //! In: sealed Arrow batches from the engine. Out: views (committed snapshot ∪ rows not yet committed, each exactly once).
-//! State: a local warehouse directory, and the tail in memory, which the log can rebuild.
+//! State: a warehouse, in a local directory or in an object store, and the tail in memory, which the log can rebuild.
 //! Not here: offsets and checkpoints (engine), SQL and table providers (engine), when to care for which table (the binary).
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
@@ -18,6 +18,7 @@ mod duration;
 mod error;
 mod evolve;
 mod expire;
+mod files;
 mod filter;
 mod live;
 mod lock;
@@ -36,6 +37,7 @@ mod rewrite;
 mod scan;
 mod spec;
 mod step;
+mod store;
 mod sync;
 mod system;
 mod tail;
@@ -54,8 +56,10 @@ pub use live::{LiveTable, LiveTableOptions, Sealed, TableStatus};
 pub use moment::Moment;
 pub use orphans::{ORPHAN_GRACE, Orphans};
 pub use prepare::Prepared;
+pub use publish::unique_name;
 pub use scan::{BatchStream, ScanPlan, ScanRequest, View};
 pub use spec::TableSpec;
+pub use store::{Secret, StoreOptions, StoreTrouble};
 pub use system::SystemTable;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::changes::{ChangeBatch, Changes, KeyCodec, Overlay, RowKind, last_chan
 use crate::commit::{Committed, Committer};
 use crate::data_file::DataFileWriter;
 use crate::error::{LakeError, Result};
+use crate::files::Files;
 use crate::lock::WarehouseLock;
 use crate::pins::Pins;
 use crate::prepare::{FileWriter, KeyedWriter, PartToWrite, Prepared};
@@ -21,7 +22,6 @@ use arrow::error::ArrowError;
 use paimon::Table;
 use paimon::spec::Snapshot;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::broadcast;
@@ -193,18 +193,18 @@ pub struct LiveTable {
     appended_rows: AtomicU64,
     sealed_parts: AtomicU64,
     /// The warehouse stays locked for as long as anyone can commit to this table.
-    _lock: Arc<WarehouseLock>,
+    _lock: Option<Arc<WarehouseLock>>,
 }
 
 impl LiveTable {
     pub(crate) fn new(
         identity: TableIdentity,
         table: Table,
-        directory: PathBuf,
+        files: Files,
         latest: Option<Snapshot>,
         settings: LiveTableOptions,
         commit_user: &str,
-        lock: Arc<WarehouseLock>,
+        lock: Option<Arc<WarehouseLock>>,
     ) -> Result<LiveTable> {
         let sort_columns = settings
             .sort_columns
@@ -225,7 +225,7 @@ impl LiveTable {
                 name: identity.name.clone(),
                 schema: identity.schema.clone(),
                 table: table.clone(),
-                directory: directory.clone(),
+                files: files.clone(),
                 commit_user: commit_user.to_owned(),
                 sort_columns,
                 keyed: key.clone().map(KeyedWriter::new),
@@ -233,7 +233,7 @@ impl LiveTable {
             committer: Committer {
                 name: identity.name.clone(),
                 table,
-                directory,
+                files,
                 commit_user: commit_user.to_owned(),
                 one_at_a_time: Arc::default(),
                 rewrites: identity.key.as_ref().map(|_| Arc::new(RewritePolicy::new(settings.partition_files_max))),

@@ -6,7 +6,7 @@
 
 use crate::commit::Committer;
 use crate::error::{LakeError, Result};
-use crate::expire::{Named, delete};
+use crate::expire::Named;
 use crate::live::LiveTable;
 use crate::sync::bucket_directories;
 use paimon::spec::Snapshot;
@@ -24,18 +24,18 @@ pub struct Orphans {
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Metadata,
     Data,
     Draft,
 }
 
 #[derive(Debug)]
-struct Candidate {
-    path: PathBuf,
-    name: String,
-    kind: Kind,
-    bytes: u64,
+pub(crate) struct Candidate {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) bytes: u64,
 }
 
 impl LiveTable {
@@ -44,12 +44,9 @@ impl LiveTable {
     /// What an earlier process prepared is known here once it has been committed again: do not call this before recovery.
     pub async fn remove_orphans(&self, older_than_ms: i64, is_dry_run: bool) -> Result<Orphans> {
         let _turn = self.care.lock().await;
-        let (directory, depth) =
-            (self.committer.directory.clone(), self.committer.table.schema().partition_keys().len());
-        let worker = || LakeError::worker(self.name(), "look for orphan files");
+        let depth = self.committer.table.schema().partition_keys().len();
         // in this order: what is named meanwhile is among those prepared, or in a snapshot that is read after
-        let found = tokio::task::spawn_blocking(move || candidates(&directory, depth, older_than_ms));
-        let candidates = found.await.map_err(worker())??;
+        let candidates = self.committer.files.candidates(self.name(), depth, older_than_ms).await?;
         if candidates.is_empty() {
             return Ok(Orphans::default());
         }
@@ -65,10 +62,8 @@ impl LiveTable {
             .collect();
         let found = Orphans { files: orphans.len() as u64, bytes: orphans.iter().map(|orphan| orphan.bytes).sum() };
         if !is_dry_run {
-            let deleted = tokio::task::spawn_blocking(move || {
-                orphans.iter().try_for_each(|orphan| delete(&orphan.path).map(drop))
-            });
-            deleted.await.map_err(worker())??;
+            let paths = orphans.into_iter().map(|orphan| orphan.path).collect();
+            self.committer.files.delete(self.name(), paths).await?;
         }
         Ok(found)
     }
@@ -95,7 +90,7 @@ impl Committer {
     }
 }
 
-fn candidates(directory: &Path, depth: usize, older_than_ms: i64) -> Result<Vec<Candidate>> {
+pub(crate) fn candidates(directory: &Path, depth: usize, older_than_ms: i64) -> Result<Vec<Candidate>> {
     if directory.join("branch").exists() {
         return Ok(Vec::new());
     }

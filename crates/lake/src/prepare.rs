@@ -4,9 +4,9 @@ use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds
 use crate::data_file::DataFileWriter;
 use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
+use crate::files::Files;
 use crate::order::sorted_order;
 use crate::pack::PackedBatch;
-use crate::sync::sync_data_directories;
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -16,7 +16,7 @@ use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
@@ -87,7 +87,7 @@ pub(crate) struct FileWriter {
     pub(crate) name: String,
     pub(crate) schema: SchemaRef,
     pub(crate) table: Table,
-    pub(crate) directory: PathBuf,
+    pub(crate) files: Files,
     pub(crate) commit_user: String,
     /// Indices of the columns to sort by, most significant first. Files of a primary-key table are sorted by the key.
     pub(crate) sort_columns: Vec<usize>,
@@ -169,7 +169,7 @@ impl FileWriter {
             Some(writer) => Some(writer.state.clone().lock_owned().await),
         };
         tokio::task::spawn_blocking(move || {
-            let runtime = writer_runtime(&self.directory)?;
+            let runtime = writer_runtime(self.files.place())?;
             let messages = match (&self.keyed, keyed.as_deref_mut()) {
                 (Some(writer), Some(state)) => {
                     let resets = writer.resets.load(Ordering::SeqCst);
@@ -203,7 +203,7 @@ impl FileWriter {
             let rest: Vec<_> = stretches
                 .map(|stretch| {
                     scope.spawn(move || {
-                        let runtime = writer_runtime(&self.directory)?;
+                        let runtime = writer_runtime(self.files.place())?;
                         runtime.block_on(Box::pin(self.write_stretch(batches, stretch, row_bytes, chunk, plain)))
                     })
                 })
@@ -324,7 +324,7 @@ impl FileWriter {
         let files: Vec<(i32, String)> = data_files(&messages);
         let partition_depth = self.table.schema().partition_keys().len();
         if !files.is_empty() {
-            sync_data_directories(&self.directory, partition_depth, &files)?;
+            self.files.sync_data(partition_depth, &files)?;
         }
         let metas = || messages.iter().flat_map(|message| &message.new_files);
         Ok(Prepared {

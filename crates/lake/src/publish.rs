@@ -260,7 +260,7 @@ impl Committer {
         let path = self.table.snapshot_manager().manifest_path(name);
         let output = self.table.file_io().new_output(&path).map_err(self.failed("write a manifest"))?;
         output.write(bytes.into()).await.map_err(self.failed("write a manifest"))?;
-        step(&self.directory)
+        step(self.files.place())
     }
 
     /// False if a snapshot of this number is there already.
@@ -270,17 +270,7 @@ impl Committer {
             what: "a snapshot",
             reason: error.to_string(),
         })?;
-        let (directory, id) = (self.directory.clone(), snapshot.id());
-        let worker = LakeError::worker(&self.name, "publish a snapshot");
-        tokio::task::spawn_blocking(move || {
-            sync_directory(&directory.join("manifest"))?; // before anything points into it
-            step(&directory)?;
-            let published = publish_file(&directory.join("snapshot"), &format!("snapshot-{id}"), &json)?;
-            step(&directory)?;
-            Ok(published)
-        })
-        .await
-        .map_err(worker)?
+        self.files.publish(&self.name, snapshot.id(), json).await
     }
 
     pub(crate) fn failed(&self, action: &'static str) -> impl FnOnce(paimon::Error) -> LakeError {
@@ -316,7 +306,7 @@ pub(crate) fn publish_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<bo
 }
 
 /// 128 random bits, written as Paimon writes its names.
-pub(crate) fn unique_name() -> String {
+pub fn unique_name() -> String {
     let text = format!("{:032x}", rand::random::<u128>());
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }

@@ -9,7 +9,6 @@ use crate::commit::Committer;
 use crate::error::{LakeError, Result};
 use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
-use crate::sync::sync_data_directories;
 use futures::TryStreamExt;
 use paimon::spec::{CommitKind, Snapshot};
 use paimon::{CommitMessage, DataSplit};
@@ -64,7 +63,7 @@ impl Committer {
         let (this, snapshot) = (self.clone(), committed.clone());
         let worker = LakeError::worker(&self.name, "merge files");
         tokio::task::spawn_blocking(move || {
-            let runtime = writer_runtime(&this.directory)?;
+            let runtime = writer_runtime(this.files.place())?;
             runtime.block_on(Box::pin(this.rewrite_partitions(&snapshot, files_max)))
         })
         .await
@@ -107,7 +106,7 @@ impl Committer {
             }
         };
         let written = data_files(&messages);
-        sync_data_directories(&self.directory, self.table.schema().partition_keys().len(), &written)?;
+        self.files.sync_data(self.table.schema().partition_keys().len(), &written)?;
         let user = format!("{}{COMMIT_USER_SUFFIX}", self.commit_user);
         let mut change = Change::append(&user, snapshot.id(), &messages, self.total_buckets());
         change.kind = CommitKind::COMPACT;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Subdirectories of a table that never hold data files.
-const METADATA_DIRECTORIES: [&str; 9] =
+pub(crate) const METADATA_DIRECTORIES: [&str; 9] =
     ["schema", "snapshot", "manifest", "index", "tag", "branch", "changelog", "consumer", "statistics"];
 
 /// Syncs one directory; a directory that does not exist has no entry to lose.

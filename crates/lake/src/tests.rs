@@ -4,6 +4,7 @@
 mod bars;
 mod care;
 mod commits;
+mod committers;
 mod compaction;
 mod data_files;
 mod evolution;

@@ -350,6 +350,7 @@ fn health_source(source: String, received: Arc<AtomicU64>) -> hoga_serve::health
                 duration_ms: Some(84),
                 age_ms: Some((seconds * 1_000.0) as u64 % 30_000),
                 state_bytes: Some(48 << 10),
+                error: None,
             },
             process: ProcessHealth { resident_bytes: 148_300_000, cpu_seconds_total: seconds * 0.2, cpu_cores: 0.21 },
             dead_letters_total: 3,

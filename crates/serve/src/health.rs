@@ -245,6 +245,9 @@ pub struct CheckpointHealth {
     /// What the nodes kept.
     #[serde(default)]
     pub state_bytes: Option<u64>,
+    /// Why the one that is being taken cannot be finished; it is tried again until it is.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

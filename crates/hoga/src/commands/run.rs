@@ -7,13 +7,11 @@ mod records;
 
 use crate::cli::RunArgs;
 use crate::commands::check;
-use crate::config::parse_duration;
+use crate::config::{Warehouse, parse_duration};
 use crate::failure::Failure;
 use crate::output;
-use crate::up::topology::COMMIT_USER;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions};
-use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{DiskLog, DiskOptions, Log, Retention, TopicSpec};
 use hoga_model::market::DEAD_LETTER_TOPIC;
 use hoga_model::time::SystemClock;
@@ -57,8 +55,7 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
     let input = records::read(&args.input)?;
     let (data, warehouse) = folders(args)?;
     let log = open_log(&data, &graph, &input)?;
-    let lake = Lake::open(LakeOptions { warehouse, commit_user: COMMIT_USER.to_owned() })
-        .map_err(|error| Failure::of(&error))?;
+    let lake = Box::pin(warehouse.open(&data)).await?;
     let options = EngineOptions {
         checkpoint_folder: data.join("checkpoints"),
         checkpoint_interval,
@@ -99,12 +96,13 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
 }
 
 /// The data folder and the warehouse, absolute as Paimon wants them.
-fn folders(args: &RunArgs) -> Result<(PathBuf, PathBuf), Failure> {
+fn folders(args: &RunArgs) -> Result<(PathBuf, Warehouse), Failure> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let data = absolute(&args.data);
     std::fs::create_dir_all(&data)
         .map_err(|error| Failure::external(format!("cannot create the data folder \"{}\": {error}", data.display())))?;
-    let warehouse = args.warehouse.as_deref().map_or_else(|| data.join("warehouse"), absolute);
+    let variable = |name: &str| std::env::var(format!("HOGA_{}", name.replace('-', "_").to_uppercase())).ok();
+    let warehouse = Warehouse::resolve(args.warehouse.as_deref(), &data, variable).map_err(Failure::user)?;
     Ok((data, warehouse))
 }
 

@@ -3,9 +3,10 @@
 mod output;
 
 use crate::cli::SqlArgs;
+use crate::config::COMMIT_USER;
 use crate::failure::{Failure, with_causes};
 use crate::up::procedures::TableProcedures;
-use crate::up::topology::{COMMIT_USER, QUERY_PARTITIONS};
+use crate::up::topology::QUERY_PARTITIONS;
 use hoga_engine::{QueryLimits, QueryService};
 use hoga_lake::{Lake, LakeOptions};
 use hoga_model::time::SystemClock;

@@ -19,7 +19,8 @@ fn flag_over_environment_over_file_over_default() {
     assert_eq!(config.postgres.port(), 2);
     assert_eq!(config.sim_markets, 7);
     assert_eq!(config.checkpoint_interval, Duration::from_secs(30));
-    assert!(config.warehouse.ends_with("hoga-data/warehouse") && config.warehouse.is_absolute());
+    let Warehouse::Folder(warehouse) = &config.warehouse else { unreachable!("a folder by default") };
+    assert!(warehouse.ends_with("hoga-data/warehouse") && warehouse.is_absolute());
 }
 
 #[test]

@@ -205,13 +205,14 @@ impl HealthReport {
     fn checkpoint(&self, now_ms: i64) -> CheckpointHealth {
         let last = self.engine.checkpoints().last();
         if last.id == 0 {
-            return CheckpointHealth::default();
+            return CheckpointHealth { error: last.error, ..CheckpointHealth::default() };
         }
         CheckpointHealth {
             last_id: Some(last.id),
             duration_ms: Some(last.duration_ms),
             age_ms: Some(age_ms(now_ms, last.completed_ms)),
             state_bytes: Some(last.state_bytes),
+            error: last.error,
         }
     }
 

@@ -19,7 +19,6 @@ use crate::up::topics::LogTopics;
 use hoga_engine::flow::sink_topic_meanings;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
-use hoga_lake::{Lake, LakeOptions};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Retention, TopicSpec};
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC};
 use hoga_model::time::{Clock, SystemClock};
@@ -40,8 +39,6 @@ use tokio_util::sync::CancellationToken;
 /// The pipeline that runs unless `--pipeline` names another.
 pub const BUILT_IN_PIPELINE: &str = include_str!("../../../../pipeline/upbit.sql");
 pub const BUILT_IN_PIPELINE_NAME: &str = "pipeline/upbit.sql";
-/// Under which commits are known in Paimon. One process commits to a warehouse, so one name is enough.
-pub const COMMIT_USER: &str = "hoga";
 /// Splits of a query; the worker threads they run on are as many.
 pub const QUERY_PARTITIONS: usize = 2;
 
@@ -267,8 +264,7 @@ async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Roo
         }
     };
     let of_engine = pipeline.clone().map_or_else(|| log.clone(), PipelineLog::as_log);
-    let lake = Lake::open(LakeOptions { warehouse: config.warehouse.clone(), commit_user: COMMIT_USER.to_owned() })
-        .map_err(|error| Failure::of(&error))?;
+    let lake = Box::pin(config.warehouse.open(&config.data)).await?;
     let options = EngineOptions {
         checkpoint_folder: config.data.join("checkpoints"),
         checkpoint_interval: config.checkpoint_interval,

@@ -2,7 +2,7 @@
 
 use super::{Source, longs, texts, times};
 use crate::error::{LakeError, Result};
-use crate::expire::{names_of_consumers, tags_of};
+use crate::expire::tags_of;
 use arrow::array::ArrayRef;
 use paimon::spec::{Snapshot, TableSchema};
 use paimon::table::ConsumerManager;
@@ -95,7 +95,7 @@ impl Source<'_> {
 
     /// In the order of their names.
     pub(super) async fn consumers(&self) -> Result<Vec<ArrayRef>> {
-        let mut names = names_of_consumers(&self.live.committer.directory.join("consumer"))?;
+        let mut names = self.live.committer.files.consumers().await?;
         names.sort();
         let manager = ConsumerManager::new(self.table.file_io().clone(), self.table.location().to_owned());
         let mut found = Vec::new();

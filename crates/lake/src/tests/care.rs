@@ -175,7 +175,7 @@ async fn death_at_every_step() {
     for steps in 0.. {
         let lake = open(dir.path());
         let table = trade_table(&lake).await;
-        let folder = table.committer.directory.clone();
+        let folder = table.committer.files.place().to_owned();
         // the commit of a checkpoint, then all of the care
         table.append(batch(&rows(rows_committed..rows_committed + 10))).unwrap();
         identifier += 1;

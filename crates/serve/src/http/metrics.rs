@@ -218,6 +218,11 @@ fn tables(text: &mut Text, health: &Health) {
         text.sample(name, &[], value as f64);
     }
     let checkpoint = &health.checkpoint;
+    text.gauge(
+        "hoga_checkpoint_failing",
+        "1 while rows cannot be committed; they stay in the log and in the live tail.",
+        u8::from(checkpoint.error.is_some()),
+    );
     for (name, help, value) in [
         ("hoga_checkpoint_id", "The last checkpoint.", checkpoint.last_id.map(|id| id as f64)),
         ("hoga_checkpoint_duration_seconds", "How long it took.", checkpoint.duration_ms.map(seconds)),
