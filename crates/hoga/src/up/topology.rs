@@ -32,7 +32,6 @@ use hoga_upbit::sim::{self, SimConfig};
 use hoga_upbit::standby::TradeIndex;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
