@@ -53,7 +53,7 @@ impl StoreOptions {
         if bucket.len() < 3 || !bucket.chars().all(is_name) {
             return Err(invalid("needs a bucket's name: 3 or more of a-z, 0-9, '-' and '.', as in s3://bucket/path"));
         }
-        if folder.split('/').any(|part| part == "." || part == "..") || (folder.contains("//")) {
+        if !folder.is_empty() && folder.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(invalid("has a path with an empty part, '.' or '..' in it"));
         }
         Ok(StoreOptions {
