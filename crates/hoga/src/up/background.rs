@@ -22,6 +22,7 @@ pub async fn run(
     let mut retention = tokio::time::interval(RETENTION_INTERVAL);
     let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
     let mut start_is_over = std::pin::pin!(tokio::time::sleep(START_IS_OVER_AFTER));
+    let mut is_starting = true;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -39,7 +40,8 @@ pub async fn run(
                     Err(error) => tracing::error!(%error, "retention ended badly"),
                 }
             }
-            () = &mut start_is_over, if !start_is_over.is_elapsed() => {
+            () = &mut start_is_over, if is_starting => {
+                is_starting = false;
                 let bytes = program_pages::give_back();
                 tracing::debug!(bytes, "pages of the program that the start needed are given back");
             }

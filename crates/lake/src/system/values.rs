@@ -27,21 +27,32 @@ pub(super) fn map_text(values: &BTreeMap<&str, Option<String>>) -> String {
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
 }
 
-/// None: NULL, or of a type that has no statistics.
+/// A column's statistic, where Java prints an instant as `LocalDateTime.toString` does. None: NULL, or of a type that has no
+/// statistics.
 pub(super) fn value_text(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Result<Option<String>> {
+    Ok(value_at(row, place, data_type)?.map(|value| match value {
+        Datum::Timestamp { millis, nanos } | Datum::LocalZonedTimestamp { millis, nanos } => {
+            format!("{}T{}", date_text(millis), shortest_clock_text(millis, i64::from(nanos)))
+        }
+        value => datum_text(&value, data_type),
+    }))
+}
+
+fn value_at(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Result<Option<Datum>> {
     let is_there = i32::try_from(place).is_ok_and(|place| place < row.arity());
     if !is_there
         || matches!(data_type, DataType::Array(_) | DataType::Map(_) | DataType::Row(_) | DataType::Multiset(_))
     {
         return Ok(None);
     }
-    Ok(row.get_datum(place, data_type)?.map(|value| datum_text(&value, data_type)))
+    row.get_datum(place, data_type)
 }
 
 fn listed(row: &BinaryRow, fields: &[DataField]) -> paimon::Result<String> {
     let mut values = Vec::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
-        values.push(value_text(row, place, field.data_type())?.unwrap_or_else(|| "null".to_owned()));
+        let value = value_at(row, place, field.data_type())?;
+        values.push(value.map_or_else(|| "null".to_owned(), |value| datum_text(&value, field.data_type())));
     }
     Ok(values.join(", "))
 }
@@ -108,6 +119,14 @@ fn clock_text(ms: i64, nanos: i64, digits: usize) -> String {
     }
 }
 
+/// Seconds only if there are any, and of their fraction none, three, six or nine digits.
+fn shortest_clock_text(ms: i64, nanos: i64) -> String {
+    let fraction = ms.rem_euclid(1_000) * 1_000_000 + nanos;
+    let digits = [0, 3, 6].into_iter().find(|digits| fraction % 10_i64.pow(9 - digits) == 0).unwrap_or(9);
+    let clock = clock_text(ms, nanos, digits as usize);
+    clock.strip_suffix(":00").map_or_else(|| clock.clone(), str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -132,6 +151,18 @@ mod tests {
             let row = BinaryRow::from_serialized_bytes(&bytes).unwrap();
             let fields = [DataField::new(0, "a".to_owned(), data_type.clone())];
             assert_eq!(row_text(&row, &fields).unwrap(), expected);
+        }
+        for (millis, nanos, expected) in [
+            (1_795_737_548_206, 0, "2026-11-26T23:59:08.206"),
+            (1_795_737_548_000, 0, "2026-11-26T23:59:08"),
+            (1_795_737_540_000, 0, "2026-11-26T23:59"),
+            (1_795_737_540_000, 1_000, "2026-11-26T23:59:00.000001"),
+            (-1, 999_999, "1969-12-31T23:59:59.999999999"),
+        ] {
+            let exact = DataType::LocalZonedTimestamp(LocalZonedTimestampType::new(9).unwrap());
+            let bytes = datums_to_binary_row(&[(&Some(Datum::LocalZonedTimestamp { millis, nanos }), &exact)]);
+            let row = BinaryRow::from_serialized_bytes(&bytes).unwrap();
+            assert_eq!(value_text(&row, 0, &exact).unwrap().as_deref(), Some(expected));
         }
         assert_eq!(key_text(&[], &[]).unwrap(), None);
         assert_eq!(map_text(&BTreeMap::from([("b", None), ("a", Some("1".to_owned()))])), "{a=1, b=null}");
