@@ -14,7 +14,7 @@ def text(browser, selector: str) -> str:
     return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
-def wait_for_movement(browser, selector: str, timeout_s: float = 15) -> None:
+def wait_for_movement(browser, selector: str, timeout_s: float = 60) -> None:
     before = text(browser, selector)
     wait_for(lambda: text(browser, selector) != before, f"{selector} to change", timeout_s)
 
