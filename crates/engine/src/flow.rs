@@ -258,8 +258,7 @@ fn stage_of(
             }
         }
         NodeKind::Aggregate(aggregate) => {
-            let stage = AggregateStage::new(aggregate, input, &node.schema, retracts, order_counts)?
-                .telling_before(tells_before);
+            let stage = AggregateStage::new(aggregate, input, &node.schema, retracts, order_counts, tells_before)?;
             (Some(Box::new(stage)), None, false)
         }
         NodeKind::TopN(top) if retracts => {

@@ -20,7 +20,6 @@ pub(crate) mod pattern;
 pub(crate) mod regex;
 pub(crate) mod text;
 
-pub(crate) use number_text::double_text;
 pub(crate) use time_text::write_timestamp;
 
 use arrow::array::timezone::Tz;

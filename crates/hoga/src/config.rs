@@ -189,11 +189,7 @@ impl Settings<'_> {
             http: self.parse("http", "127.0.0.1:8080", parse_address),
             kafka: self.kafka(),
             brokers: self.parse("brokers", "", parse_brokers),
-            kafka_tls: self.parse("kafka-tls", "off", |text| match text {
-                "on" | "true" => Ok(true),
-                "off" | "false" => Ok(false),
-                _ => Err("write on or off".into()),
-            }),
+            kafka_tls: self.parse("kafka-tls", "off", parse_switch),
             kafka_ca: self.optional("kafka-ca").map(|(text, _)| PathBuf::from(text)),
             kafka_sasl: self.parse("kafka-sasl", "", |text| match SASL_MECHANISMS.contains(&text) {
                 true => Ok(Some(text.to_owned())),
@@ -281,7 +277,7 @@ impl Settings<'_> {
         if let Some(value) = flag {
             return Some((value.clone(), format!("--{name}")));
         }
-        let variable = format!("HOGA_{}", name.replace('-', "_").to_uppercase());
+        let variable = variable_of(name);
         if let Some(value) = (self.environment)(&variable) {
             return Some((value, variable));
         }
@@ -396,8 +392,21 @@ fn parse_number(text: &str, least: f64, most: f64) -> Result<f64, String> {
         .ok_or_else(|| format!("write a number from {least} to {most}"))
 }
 
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("write on or off".into()),
+    }
+}
+
+/// The environment variable of an option.
+pub fn variable_of(option: &str) -> String {
+    format!("HOGA_{}", option.replace('-', "_").to_uppercase())
+}
+
 /// Paimon wants absolute paths, and messages are clearer with them.
-fn absolute(path: &Path) -> PathBuf {
+pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 

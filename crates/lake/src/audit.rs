@@ -3,6 +3,7 @@
 
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
+use crate::moment::NOTHING_COMMITTED;
 use crate::pins::Pin;
 use crate::scan::{BatchStream, Pinned, View, align};
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -51,7 +52,7 @@ impl LiveTable {
         let changes = match between {
             None => None,
             Some(between) => {
-                let range = self.snapshot_range().await?;
+                let range = self.first_and_last().await?.map(|(first, last)| (first.id(), last.id()));
                 let is_there = |(first, last): (i64, i64)| {
                     first - 1 <= between.after && between.after <= between.to && between.to <= last
                 };
@@ -66,18 +67,12 @@ impl LiveTable {
         Ok(AuditLog { view, schema: Arc::new(schema), changes })
     }
 
-    async fn snapshot_range(&self) -> Result<Option<(i64, i64)>> {
-        let snapshots = self.committer.all_snapshots().await?;
-        Ok(snapshots.keys().next().copied().zip(snapshots.keys().next_back().copied()))
-    }
-
     fn no_range(&self, between: Between, range: Option<(i64, i64)>) -> LakeError {
         let known = match range {
             Some((first, last)) => format!("there are changes from '{},{last}' on", first - 1),
-            None => "nothing has been committed yet".to_owned(),
+            None => NOTHING_COMMITTED.to_owned(),
         };
-        let reason = format!("there are no changes between snapshots {} and {}; {known}", between.after, between.to);
-        LakeError::Moment { table: self.name().to_owned(), reason }
+        self.no_moment(format!("there are no changes between snapshots {} and {}; {known}", between.after, between.to))
     }
 }
 

@@ -148,12 +148,21 @@ impl Committer {
     async fn held(&self, snapshots: &BTreeMap<i64, Snapshot>) -> Result<Option<i64>> {
         let ours = snapshots.values().rev().find(|snapshot| snapshot.commit_user() == self.commit_user);
         let mut held = ours.map(Snapshot::id);
-        let consumers = ConsumerManager::new(self.table.file_io().clone(), self.table.location().to_owned());
-        for name in self.files.consumers().await? {
-            let next = consumers.get(&name).await.map_err(self.failed("read a consumer"))?;
-            held = held.into_iter().chain(next).min();
+        for (_, next) in self.consumers().await? {
+            held = held.into_iter().chain([next]).min();
         }
         Ok(held)
+    }
+
+    /// Names of the table's consumers, and the first snapshot that each has not read.
+    pub(crate) async fn consumers(&self) -> Result<Vec<(String, i64)>> {
+        let manager = ConsumerManager::new(self.table.file_io().clone(), self.table.location().to_owned());
+        let mut found = Vec::new();
+        for name in self.files.consumers().await? {
+            let next = manager.get(&name).await.map_err(self.failed("read a consumer"))?;
+            found.extend(next.map(|next| (name, next)));
+        }
+        Ok(found)
     }
 
     /// None if there is nothing before `first_kept`.
@@ -210,21 +219,6 @@ impl Committer {
         }
         Ok(())
     }
-}
-
-/// Of all entries; none if there is no such folder.
-pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let failed = || LakeError::io("list the directory", folder);
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed())?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed())?.file_name();
-        names.extend(name.to_str().map(str::to_owned));
-    }
-    Ok(names)
 }
 
 pub(crate) fn tags_of(table: &Table) -> TagManager {

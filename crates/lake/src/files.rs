@@ -47,9 +47,8 @@ impl Files {
         match self {
             Files::Disk(directory) => {
                 let directory = directory.clone();
-                let worker = LakeError::worker(table, "look for prepared files");
-                let found = tokio::task::spawn_blocking(move || sync_data_directories(&directory, depth, &files));
-                match found.await.map_err(worker)? {
+                let look = move || sync_data_directories(&directory, depth, &files);
+                match blocking(table, "look for prepared files", look).await {
                     Err(LakeError::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                         Ok(Err(path))
                     }
@@ -69,11 +68,11 @@ impl Files {
     pub(crate) async fn sync_metadata(&self, table: &str) -> Result<()> {
         let Files::Disk(directory) = self else { return Ok(()) };
         let directory = directory.clone();
-        let synced = tokio::task::spawn_blocking(move || {
+        let sync = move || {
             sync_directory(&directory.join("manifest"))?;
             sync_directory(&directory.join("snapshot"))
-        });
-        synced.await.map_err(LakeError::worker(table, "sync directories"))?
+        };
+        blocking(table, "sync directories", sync).await
     }
 
     /// Publishes a snapshot whose manifests are written: durable when it returns true. False if its number is taken.
@@ -81,14 +80,14 @@ impl Files {
         match self {
             Files::Disk(directory) => {
                 let directory = directory.clone();
-                let published = tokio::task::spawn_blocking(move || {
+                let publish = move || {
                     sync_directory(&directory.join("manifest"))?; // before anything points into it
                     step(&directory)?;
                     let published = publish_file(&directory.join("snapshot"), &format!("snapshot-{id}"), &json)?;
                     step(&directory)?;
                     Ok(published)
-                });
-                published.await.map_err(LakeError::worker(table, "publish a snapshot"))?
+                };
+                blocking(table, "publish a snapshot", publish).await
             }
             Files::Store(folder) => folder.create(&format!("snapshot/snapshot-{id}"), &json).await,
         }
@@ -99,9 +98,8 @@ impl Files {
         match self {
             Files::Disk(directory) => {
                 let folder = directory.join("schema");
-                let written =
-                    tokio::task::spawn_blocking(move || publish_file(&folder, &format!("schema-{id}"), &json));
-                written.await.map_err(LakeError::worker(table, "write a schema"))?
+                let write = move || publish_file(&folder, &format!("schema-{id}"), &json);
+                blocking(table, "write a schema", write).await
             }
             Files::Store(folder) => folder.create(&format!("schema/schema-{id}"), &json).await,
         }
@@ -110,7 +108,7 @@ impl Files {
     /// Names of the consumers that have left their place in the table.
     pub(crate) async fn consumers(&self) -> Result<Vec<String>> {
         let names = match self {
-            Files::Disk(directory) => crate::expire::names_in(&directory.join("consumer"))?,
+            Files::Disk(directory) => names_in(&directory.join("consumer"))?,
             Files::Store(folder) => folder.list("consumer").await?.into_iter().map(|object| object.path).collect(),
         };
         Ok(names.iter().filter_map(|name| name.strip_prefix("consumer-")).map(str::to_owned).collect())
@@ -121,10 +119,8 @@ impl Files {
         match self {
             Files::Disk(directory) => {
                 let directory = directory.clone();
-                let worker = LakeError::worker(table, "expire snapshots");
-                tokio::task::spawn_blocking(move || crate::expire::carry_out(&directory, depth, &doomed))
-                    .await
-                    .map_err(worker)?
+                let carry_out = move || crate::expire::carry_out(&directory, depth, &doomed);
+                blocking(table, "expire snapshots", carry_out).await
             }
             Files::Store(folder) => {
                 let objects = folder.list("").await?;
@@ -152,10 +148,8 @@ impl Files {
         match self {
             Files::Disk(directory) => {
                 let directory = directory.clone();
-                let worker = LakeError::worker(table, "look for orphan files");
-                tokio::task::spawn_blocking(move || crate::orphans::candidates(&directory, depth, older_than_ms))
-                    .await
-                    .map_err(worker)?
+                let look = move || crate::orphans::candidates(&directory, depth, older_than_ms);
+                blocking(table, "look for orphan files", look).await
             }
             Files::Store(folder) => {
                 let limit = UNIX_EPOCH + Duration::from_millis(older_than_ms.max(0) as u64);
@@ -181,10 +175,8 @@ impl Files {
     pub(crate) async fn delete(&self, table: &str, paths: Vec<PathBuf>) -> Result<()> {
         match self {
             Files::Disk(_) => {
-                let deleted = tokio::task::spawn_blocking(move || {
-                    paths.iter().try_for_each(|path| crate::expire::delete(path).map(drop))
-                });
-                deleted.await.map_err(LakeError::worker(table, "delete files"))?
+                let delete = move || paths.iter().try_for_each(|path| crate::expire::delete(path).map(drop));
+                blocking(table, "delete files", delete).await
             }
             Files::Store(folder) => {
                 let paths: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
@@ -192,6 +184,30 @@ impl Files {
             }
         }
     }
+}
+
+/// Work with the disk, where it keeps nobody waiting.
+async fn blocking<T: Send + 'static>(
+    table: &str,
+    action: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(LakeError::worker(table, action))?
+}
+
+/// Of all entries; none if there is no such folder.
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let failed = || LakeError::io("list the directory", folder);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed())?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed())?.file_name();
+        names.extend(name.to_str().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// The name of a data file, if the object is one: it is in a bucket's folder below those of `depth` partition columns.

@@ -59,7 +59,7 @@ pub use prepare::Prepared;
 pub use publish::unique_name;
 pub use scan::{BatchStream, ScanPlan, ScanRequest, View};
 pub use spec::TableSpec;
-pub use store::{Secret, StoreOptions, StoreTrouble};
+pub use store::{StoreOptions, StoreTrouble};
 pub use system::SystemTable;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use paimon::spec::Snapshot;
 use std::sync::Arc;
 
 const NANOS_PER_MS: i64 = 1_000_000;
+pub(crate) const NOTHING_COMMITTED: &str = "nothing has been committed yet";
 /// Snapshots may expire while the one of a time is searched for.
 const SEARCHES_MAX: usize = 5;
 
@@ -140,14 +141,21 @@ impl LiveTable {
 
     /// Which snapshots there are, for errors.
     async fn range(&self) -> Result<String> {
-        let snapshots = self.committer.all_snapshots().await?;
         let shown = |snapshot: &Snapshot| {
             format!("{} ({})", snapshot.id(), utc_iso(i64::try_from(snapshot.time_millis()).unwrap_or_default()))
         };
-        Ok(match (snapshots.values().next(), snapshots.values().next_back()) {
-            (Some(first), Some(last)) => format!("there are {} to {}", shown(first), shown(last)),
-            _ => "nothing has been committed yet".to_owned(),
+        Ok(match self.first_and_last().await? {
+            Some((first, last)) => format!("there are {} to {}", shown(&first), shown(&last)),
+            None => NOTHING_COMMITTED.to_owned(),
         })
+    }
+
+    /// The oldest snapshot that there is, and the newest.
+    pub(crate) async fn first_and_last(&self) -> Result<Option<(Snapshot, Snapshot)>> {
+        let mut snapshots = self.committer.all_snapshots().await?.into_values();
+        let Some(first) = snapshots.next() else { return Ok(None) };
+        let last = snapshots.next_back().unwrap_or_else(|| first.clone());
+        Ok(Some((first, last)))
     }
 
     async fn unknown_tag(&self, tag: &str) -> Result<LakeError> {
@@ -160,7 +168,7 @@ impl LiveTable {
         Ok(self.no_moment(format!("tag \"{tag}\" does not exist; {known}")))
     }
 
-    fn no_moment(&self, reason: String) -> LakeError {
+    pub(crate) fn no_moment(&self, reason: String) -> LakeError {
         LakeError::Moment { table: self.name().to_owned(), reason }
     }
 }

@@ -8,7 +8,7 @@ mod options;
 mod transport;
 pub(crate) mod trouble;
 
-pub use options::{Secret, StoreOptions};
+pub use options::StoreOptions;
 pub use trouble::StoreTrouble;
 
 use crate::error::{LakeError, Result};
@@ -50,10 +50,10 @@ impl Store {
             service = service.endpoint(endpoint);
         }
         if let (Some(name), Some(secret)) = (&options.access_key, &options.secret_key) {
-            service = service.access_key_id(name).secret_access_key(secret.expose());
+            service = service.access_key_id(name).secret_access_key(secret.reveal());
         }
         if let Some(token) = &options.session_token {
-            service = service.session_token(token.expose());
+            service = service.session_token(token.reveal());
         }
         if !options.path_style() {
             service = service.enable_virtual_host_style();

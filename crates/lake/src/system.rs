@@ -174,8 +174,7 @@ impl LiveTable {
             None => None,
             Some(moment) if system.is_of_a_snapshot() => Some(self.pinned_at(moment).await?),
             Some(_) => {
-                let reason = format!("\"${}\" is not of one snapshot and has no past", system.name());
-                return Err(LakeError::Moment { table: self.name().to_owned(), reason });
+                return Err(self.no_moment(format!("\"${}\" is not of one snapshot and has no past", system.name())));
             }
         };
         let table = past.as_ref().map_or(&self.committer.table, |past| &past.table);

@@ -6,7 +6,6 @@ mod folder;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,6 +22,7 @@ use crate::log::{Appended, DamagedRange, Fetched, FetchedBatches, Log, Offsets, 
 use crate::partition::{Partition, PartitionOptions, Retired, Sliced, sync_folder};
 use crate::producer_ids::ProducerIds;
 use crate::recovery::{RecoveryReport, recover_partition};
+use crate::replace::replace_file;
 use crate::retention::RollLimits;
 use crate::topic::{TopicInfo, TopicSpec, encode_topics, folder_name};
 use folder::{discard_folder, lock_folder, open_topics, read_topics, remove_deleted, tell};
@@ -478,16 +478,9 @@ impl Shared {
 
     /// Replaces the topics' file in one step: after a crash it is the old one or the new one.
     fn write_topics(&self, infos: &[TopicInfo]) -> Result<(), LogError> {
-        let path = self.dir.join(TOPICS_FILE);
-        let temporary = self.dir.join(format!("{TOPICS_FILE}.tmp"));
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&temporary)?;
-            file.write_all(encode_topics(infos).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_folder(&self.dir)
-        };
-        write().map_err(LogError::io("write", &path))
+        let written = replace_file(&self.dir, TOPICS_FILE, encode_topics(infos).as_bytes());
+        let written = written.and_then(|()| sync_folder(&self.dir));
+        written.map_err(LogError::io("write", &self.dir.join(TOPICS_FILE)))
     }
 }
 

@@ -23,6 +23,7 @@ mod producer_ids;
 mod producers;
 mod recovery;
 mod recovery_point;
+mod replace;
 mod retention;
 mod segment;
 mod slice;

@@ -6,12 +6,13 @@
 //! crc32c=1f2e3d4c
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::LogError;
 use crate::partition::sync_folder;
+use crate::replace::replace_file;
 
 const NAME: &str = "producer-ids";
 const FIRST_LINE: &str = "hoga producer ids 1";
@@ -49,16 +50,8 @@ impl ProducerIds {
     }
 
     fn reserve(&mut self, up_to: i64) -> Result<(), LogError> {
-        let path = self.dir.join(NAME);
-        let temporary = self.dir.join(format!("{NAME}.tmp"));
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&temporary)?;
-            file.write_all(encode(up_to).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_folder(&self.dir)
-        };
-        write().map_err(LogError::io("write", &path))?;
+        let written = replace_file(&self.dir, NAME, encode(up_to).as_bytes()).and_then(|()| sync_folder(&self.dir));
+        written.map_err(LogError::io("write", &self.dir.join(NAME)))?;
         self.reserved = up_to;
         Ok(())
     }

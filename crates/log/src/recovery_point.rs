@@ -9,13 +9,14 @@
 //!   point, or everything is checked, and the file goes before anything is appended;
 //! - bits rot before the point: the fetch that meets them skips and names them, as in sealed segments.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use crate::index::SparseIndex;
 use crate::partition::sync_folder;
 use crate::producers::Producers;
+use crate::replace::replace_file;
 
 const NAME: &str = "recovery-point";
 
@@ -67,11 +68,7 @@ pub(crate) fn read(dir: &Path) -> Option<Vec<u8>> {
 
 /// Replaces the file: after lost power it is the old one or the new one.
 pub(crate) fn write(dir: &Path, index: &SparseIndex, producers: &Producers) -> io::Result<()> {
-    let temporary = dir.join(format!("{NAME}.tmp"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(&index.encode(producers))?;
-    file.sync_all()?;
-    fs::rename(&temporary, dir.join(NAME))
+    replace_file(dir, NAME, &index.encode(producers))
 }
 
 /// Gone for good on return.

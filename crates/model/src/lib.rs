@@ -7,7 +7,9 @@ pub mod json;
 pub mod market;
 pub mod number;
 pub mod scram;
+mod secret;
 pub mod time;
 
 pub use fault::{Fault, Faulty};
 pub use market::{Market, MarketInfo, StreamKind};
+pub use secret::Secret;

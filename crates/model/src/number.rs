@@ -3,6 +3,8 @@
 //! Upbit writes one value in at least five ways (`93332000`, `109950000.0`, `1.16539E8`, `106691000.00000000`, `0E-8`),
 //! with up to 27 significant digits seen. A decimal here is an `i128` of units of 10^-scale, as Arrow stores it.
 
+pub mod java;
+
 /// The most digits a DECIMAL can have, here, in Flink and in Paimon.
 pub const PRECISION_MAX: u8 = 38;
 

@@ -10,7 +10,6 @@ mod history;
 pub mod http;
 pub mod postgres;
 mod procedure;
-mod secret;
 
 use std::sync::Arc;
 
@@ -18,8 +17,8 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 pub use error::ServeError;
+pub use hoga_model::Secret;
 pub use procedure::{Answer, Argument, Call, CallError, Procedures};
-pub use secret::Secret;
 
 /// Makes a session in which every table is pinned to the moment of the call (catalog `hoga`, schema `upbit`). Beside `trade`
 /// stand its system tables, `trade$files`, and its past by Paimon's options, `trade@scan.snapshot-id=3`.

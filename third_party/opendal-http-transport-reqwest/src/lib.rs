@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use http::{Method, Request, Response};
 use opendal_core::raw::{parse_content_encoding, parse_content_length};
-use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter, Result};
+use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a byte for so long, a request has failed.
@@ -65,11 +65,6 @@ impl HttpTransport for ReqwestTransport {
             .body(HttpBody::new(body, length))
             .map_err(|error| Error::new(ErrorKind::Unexpected, "an http response without sense").set_source(error))
     }
-}
-
-/// Makes this transport the process's default.
-pub fn install_default() {
-    HttpTransporter::install_default(ReqwestTransport);
 }
 
 fn failed(what: &'static str, error: reqwest::Error) -> Error {

@@ -2,7 +2,6 @@
 
 use super::{DecodeError, wrong_type};
 use crate::flow::json::push_text;
-use crate::functions::double_text;
 use crate::types::UnsupportedType;
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
@@ -12,6 +11,7 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 use hoga_model::json::{Kind, Scanner};
+use hoga_model::number::java::double_text;
 use hoga_model::number::{NumberError, parse_bigint, parse_decimal};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -57,6 +57,7 @@ impl AggregateStage {
         schema: &SchemaRef,
         retracts: bool,
         tells_each_change: bool,
+        tells_before: bool,
     ) -> Result<AggregateStage, ArrowError> {
         let mut calls = node.calls.clone();
         if retracts {
@@ -74,12 +75,8 @@ impl AggregateStage {
             retracts,
             empty_groups: 0,
             tells_each_change,
-            tells_before: true,
+            tells_before,
         })
-    }
-
-    pub(crate) fn telling_before(self, tells_before: bool) -> AggregateStage {
-        AggregateStage { tells_before, ..self }
     }
 
     /// The results of groups, of the planned types.

@@ -11,6 +11,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use hoga_model::number::java::{double_text, float_text};
 use hoga_sql::{JsonFormat, JsonTimestamps};
 use std::io::Write;
 
@@ -61,12 +62,12 @@ fn push_value(out: &mut Vec<u8>, column: &ArrayRef, row: usize, format: &JsonFor
         DataType::Int64 => write!(out, "{}", column.as_primitive::<Int64Type>().value(row)),
         DataType::Float32 => {
             let value = column.as_primitive::<Float32Type>().value(row);
-            out.extend_from_slice(java_double(&format!("{value:e}"), f64::from(value)).as_bytes());
+            out.extend_from_slice(java_number(float_text(value), value.is_finite()).as_bytes());
             Ok(())
         }
         DataType::Float64 => {
             let value = column.as_primitive::<Float64Type>().value(row);
-            out.extend_from_slice(java_double(&format!("{value:e}"), value).as_bytes());
+            out.extend_from_slice(java_number(double_text(value), value.is_finite()).as_bytes());
             Ok(())
         }
         DataType::Decimal128(_, scale) => {
@@ -183,30 +184,9 @@ fn java_decimal(units: i128, scale: i8) -> String {
     format!("{sign}{first}{point}{rest}E{plus}{exponent}")
 }
 
-/// Java's `Double.toString` (of the shortest digits), from Rust's `{:e}`. What is no number is a string, as Jackson writes it.
-fn java_double(scientific: &str, value: f64) -> String {
-    if !value.is_finite() {
-        let name = if value.is_nan() { "NaN" } else { "Infinity" };
-        return format!("\"{}{name}\"", if value < 0.0 { "-" } else { "" });
-    }
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let with_point =
-        |mantissa: &str| if mantissa.contains('.') { mantissa.to_owned() } else { format!("{mantissa}.0") };
-    if value != 0.0 && !(1e-3..1e7).contains(&value.abs()) {
-        return format!("{}E{exponent}", with_point(mantissa));
-    }
-    let negative = mantissa.starts_with('-');
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let plain = if exponent >= 0 {
-        let whole = exponent as usize + 1;
-        let padded = format!("{digits:0<whole$}");
-        let (whole, fraction) = padded.split_at(whole);
-        format!("{whole}.{}", if fraction.is_empty() { "0" } else { fraction })
-    } else {
-        format!("0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1))
-    };
-    if negative { format!("-{plain}") } else { plain }
+/// What is no number is a string, as Jackson writes it.
+fn java_number(text: String, is_finite: bool) -> String {
+    if is_finite { text } else { format!("\"{text}\"") }
 }
 
 /// A string as Jackson escapes it.
@@ -300,7 +280,7 @@ mod tests {
             (123.0, "123.0"),
             (f64::NAN, "\"NaN\""),
         ] {
-            assert_eq!(java_double(&format!("{value:e}"), value), text);
+            assert_eq!(java_number(double_text(value), value.is_finite()), text);
         }
         for (units, scale, text) in [
             (0, 8, "0E-8"),

@@ -7,7 +7,7 @@ mod decimal;
 
 pub(crate) use decimal::write_decimal;
 
-use super::number_text::{double_text, float_text, parse_double, parse_long};
+use super::number_text::{parse_double, parse_long};
 use super::time_text::{parse_date, parse_timestamp_us, write_date, write_timestamp};
 use super::zone::ZoneClock;
 use crate::types::UTC;
@@ -23,6 +23,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::{Result, exec_err, internal_err};
 use decimal::{decimal_doubles, to_decimal};
+use hoga_model::number::java::{double_text, float_text};
 use hoga_sql::DataType;
 use std::fmt::Write;
 use std::sync::Arc;

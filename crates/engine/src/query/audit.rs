@@ -7,9 +7,9 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, project_schema};
 use futures::{StreamExt, TryStreamExt, stream};
 use hoga_lake::AuditLog;
 use std::sync::Arc;
@@ -42,10 +42,7 @@ impl TableProvider for AuditTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            None => self.schema(),
-            Some(places) => Arc::new(self.schema().project(places)?),
-        };
+        let schema = project_schema(self.log.schema(), projection)?;
         let rows = AuditRows { log: self.log.clone(), projection: projection.cloned(), schema: Arc::clone(&schema) };
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(rows)], None, [], false, None)?))
     }

@@ -48,6 +48,7 @@ impl SchemaProvider for PinnedTables {
         let Name { base, system, option } = Name::of(name);
         let Some((live, pinned)) = self.tables.get(base) else { return Ok(None) };
         let asked = Asked::of(option)?;
+        let rows_of = |system, moment| Arc::new(SystemRows::new(Arc::clone(live), system, moment));
         Ok(Some(match (system, asked) {
             (None, Asked::Now) => Arc::clone(pinned) as Arc<dyn TableProvider>,
             (None, Asked::Then(moment)) => Arc::new(PinnedTable::new(view_at(live, &moment).await?)),
@@ -63,10 +64,8 @@ impl SchemaProvider for PinnedTables {
             (Some(system), asked) => match (SystemTable::of_name(system), asked) {
                 (None, _) => return plan_err!("{}", unknown(base, system)),
                 (Some(_), Asked::Changes(_)) => return only_the_audit_log(base),
-                (Some(system), Asked::Now) => Arc::new(SystemRows::new(Arc::clone(live), system, None)),
-                (Some(system), Asked::Then(moment)) => {
-                    Arc::new(SystemRows::new(Arc::clone(live), system, Some(moment)))
-                }
+                (Some(system), Asked::Now) => rows_of(system, None),
+                (Some(system), Asked::Then(moment)) => rows_of(system, Some(moment)),
             },
             (None, Asked::Changes(_)) => return only_the_audit_log(base),
         }))

@@ -24,6 +24,17 @@ async fn bars(lake: &Lake) -> Arc<LiveTable> {
     lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table")
 }
 
+/// An empty table of bars with a query service; their folder stays as long as it is held.
+async fn served() -> (tempfile::TempDir, Arc<LiveTable>, QueryService) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let table = bars(&lake).await;
+    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
+    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    (folder, table, service)
+}
+
 fn apply(table: &LiveTable, changes: &[(&str, i64, RowKind)]) {
     let columns: Vec<arrow::array::ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(changes.iter().map(|change| change.0))),
@@ -57,12 +68,7 @@ async fn rows(service: &QueryService, sql: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_key_is_there_once_and_as_its_last_change_left_it() {
     use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
-    let folder = tempfile::tempdir().expect("a folder");
-    let lake =
-        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
-    let table = bars(&lake).await;
-    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
-    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    let (_folder, table, service) = served().await;
     apply(&table, &[("A", 9, Insert), ("B", 9, Insert), ("C", 9, Insert), ("D", 1, Insert)]);
     commit(&table, 1).await;
     apply(&table, &[("A", 9, UpdateBefore), ("A", 3, UpdateAfter), ("B", 9, Delete), ("D", 8, UpdateAfter)]);
@@ -83,12 +89,7 @@ async fn a_key_is_there_once_and_as_its_last_change_left_it() {
 
 #[tokio::test]
 async fn system_tables_are_found_by_name_and_not_listed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let lake =
-        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
-    let table = bars(&lake).await;
-    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
-    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    let (_folder, table, service) = served().await;
     for identifier in 1..=2 {
         apply(&table, &[("A", identifier, RowKind::Insert)]);
         commit(&table, identifier).await;
@@ -115,12 +116,7 @@ async fn system_tables_are_found_by_name_and_not_listed() {
 #[tokio::test]
 async fn the_audit_log_tells_the_kind_of_each_change() {
     use RowKind::{Delete, Insert, UpdateAfter};
-    let folder = tempfile::tempdir().expect("a folder");
-    let lake =
-        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
-    let table = bars(&lake).await;
-    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
-    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    let (_folder, table, service) = served().await;
     assert_eq!(rows(&service, "SELECT * FROM bar$audit_log").await, Vec::<String>::new());
     apply(&table, &[("A", 1, Insert), ("B", 2, Insert)]);
     commit(&table, 1).await;

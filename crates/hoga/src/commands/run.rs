@@ -7,7 +7,7 @@ mod records;
 
 use crate::cli::RunArgs;
 use crate::commands::check;
-use crate::config::{Warehouse, parse_duration};
+use crate::config::{Warehouse, absolute, parse_duration, variable_of};
 use crate::failure::Failure;
 use crate::output;
 use hoga_engine::graph::Graph;
@@ -97,11 +97,10 @@ async fn run_to_the_end(args: &RunArgs, checkpoint_interval: Duration) -> Result
 
 /// The data folder and the warehouse, absolute as Paimon wants them.
 fn folders(args: &RunArgs) -> Result<(PathBuf, Warehouse), Failure> {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let data = absolute(&args.data);
     std::fs::create_dir_all(&data)
         .map_err(|error| Failure::external(format!("cannot create the data folder \"{}\": {error}", data.display())))?;
-    let variable = |name: &str| std::env::var(format!("HOGA_{}", name.replace('-', "_").to_uppercase())).ok();
+    let variable = |name: &str| std::env::var(variable_of(name)).ok();
     let warehouse = Warehouse::resolve(args.warehouse.as_deref(), &data, variable).map_err(Failure::user)?;
     Ok((data, warehouse))
 }

@@ -1,7 +1,9 @@
 //! Where the lake's tables are: a folder, or a bucket of an object store.
 
+use super::{absolute, parse_switch};
 use crate::failure::Failure;
-use hoga_lake::{Lake, LakeOptions, Secret, StoreOptions, unique_name};
+use hoga_lake::{Lake, LakeOptions, StoreOptions, unique_name};
+use hoga_model::Secret;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,6 @@ impl Warehouse {
         data: &Path,
         mut option: impl FnMut(&'static str) -> Option<String>,
     ) -> Result<Warehouse, String> {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let location = match location {
             None => return Ok(Warehouse::Folder(absolute(&data.join("warehouse")))),
             Some(location) if !location.contains("://") => return Ok(Warehouse::Folder(absolute(Path::new(location)))),
@@ -40,12 +41,8 @@ impl Warehouse {
         if access_key.is_some() != secret_key.is_some() {
             return Err("s3-access-key and s3-secret-key are needed together".to_owned());
         }
-        store.path_style = match path_style.as_deref() {
-            None => None,
-            Some("on" | "true") => Some(true),
-            Some("off" | "false") => Some(false),
-            Some(_) => return Err("s3-path-style: write on or off".to_owned()),
-        };
+        let path_style = path_style.as_deref().map(parse_switch).transpose();
+        store.path_style = path_style.map_err(|hint| format!("s3-path-style: {hint}"))?;
         (store.endpoint, store.region, store.access_key) = (endpoint, region, access_key);
         store.secret_key = secret_key.map(Secret::new);
         Ok(Warehouse::Store(store))

@@ -42,8 +42,11 @@ pub async fn run(
             }
             () = &mut start_is_over, if is_starting => {
                 is_starting = false;
-                let bytes = program_pages::give_back();
-                tracing::debug!(bytes, "pages of the program that the start needed are given back");
+                // the kernel writes down every mapping: some milliseconds, which no query waits for
+                match tokio::task::spawn_blocking(program_pages::give_back).await {
+                    Ok(bytes) => tracing::debug!(bytes, "pages of the program that the start needed are given back"),
+                    Err(error) => tracing::error!(%error, "giving pages back ended badly"),
+                }
             }
         }
     }

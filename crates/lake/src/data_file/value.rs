@@ -16,7 +16,11 @@ pub(super) trait Values {
     fn put(&self, value: Self::Value, out: &mut Vec<u8>);
 
     /// As statistics have it.
-    fn bytes(&self, value: Self::Value) -> Vec<u8>;
+    fn bytes(&self, value: Self::Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put(value, &mut out);
+        out
+    }
 }
 
 /// INT64, which also holds instants and decimals of up to 18 digits.
@@ -35,10 +39,6 @@ impl Values for Longs {
 
     fn put(&self, value: i64, out: &mut Vec<u8>) {
         out.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn bytes(&self, value: i64) -> Vec<u8> {
-        value.to_le_bytes().to_vec()
     }
 }
 
@@ -61,10 +61,6 @@ impl Values for NarrowDecimals {
     fn put(&self, value: i64, out: &mut Vec<u8>) {
         out.extend_from_slice(&i128::from(value).to_be_bytes()[16 - self.width..]);
     }
-
-    fn bytes(&self, value: i64) -> Vec<u8> {
-        i128::from(value).to_be_bytes()[16 - self.width..].to_vec()
-    }
 }
 
 /// Decimals of which some do not fit 64 bits.
@@ -85,10 +81,6 @@ impl Values for Decimals {
 
     fn put(&self, value: i128, out: &mut Vec<u8>) {
         out.extend_from_slice(&value.to_be_bytes()[16 - self.width..]);
-    }
-
-    fn bytes(&self, value: i128) -> Vec<u8> {
-        value.to_be_bytes()[16 - self.width..].to_vec()
     }
 }
 
@@ -117,6 +109,7 @@ impl Values for Texts<'_> {
         out.extend_from_slice(text);
     }
 
+    /// Without the length.
     fn bytes(&self, value: u32) -> Vec<u8> {
         self.all[value as usize].as_bytes().to_vec()
     }

@@ -1,30 +1,11 @@
 //! Where a store is and how to reach it. Pure.
 
 use crate::error::{LakeError, Result};
+use hoga_model::Secret;
 use std::path::PathBuf;
 
 /// What AWS and MinIO take for a region nobody has named.
 const REGION: &str = "us-east-1";
-
-/// A text that no message shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// A warehouse in a store that speaks S3. What is None comes from AWS's own environment variables (`AWS_ACCESS_KEY_ID`,
 /// `AWS_PROFILE`, …), its profile files, or the machine's role.
@@ -69,7 +50,7 @@ impl StoreOptions {
 
     /// For Paimon's catalog, which has only its own way to the store.
     pub(crate) fn catalog_options(&self) -> Vec<(&'static str, String)> {
-        let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.0.clone());
+        let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.reveal().to_owned());
         let mut options = vec![
             ("warehouse", self.location.clone()),
             ("s3.region", self.region()),

@@ -5,7 +5,7 @@ use super::{Source, longs, texts, times};
 use crate::error::Result;
 use arrow::array::{ArrayRef, Int32Array, ListBuilder, StringBuilder};
 use paimon::DataSplit;
-use paimon::spec::{BinaryRow, DataField, DataFileMeta, ManifestFileMeta, ManifestList, TableSchema};
+use paimon::spec::{BinaryRow, DataField, DataFileMeta, ManifestFileMeta, TableSchema};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -113,10 +113,8 @@ impl Source<'_> {
         let mut found: Vec<ManifestFileMeta> = Vec::new();
         if let Some(snapshot) = self.snapshot().await? {
             let lists = [snapshot.base_manifest_list(), snapshot.delta_manifest_list()];
-            let manager = self.table.snapshot_manager();
             for list in lists.into_iter().chain(snapshot.changelog_manifest_list()) {
-                let path = manager.manifest_path(list);
-                found.extend(ManifestList::read(self.table.file_io(), &path).await.map_err(self.failed())?);
+                found.extend(self.live.committer.read_list(list).await?);
             }
         }
         let fields = self.table.schema().partition_fields();

@@ -5,7 +5,6 @@ use crate::error::{LakeError, Result};
 use crate::expire::tags_of;
 use arrow::array::ArrayRef;
 use paimon::spec::{Snapshot, TableSchema};
-use paimon::table::ConsumerManager;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -95,15 +94,8 @@ impl Source<'_> {
 
     /// In the order of their names.
     pub(super) async fn consumers(&self) -> Result<Vec<ArrayRef>> {
-        let mut names = self.live.committer.files.consumers().await?;
-        names.sort();
-        let manager = ConsumerManager::new(self.table.file_io().clone(), self.table.location().to_owned());
-        let mut found = Vec::new();
-        for name in names {
-            if let Some(next) = manager.get(&name).await.map_err(self.failed())? {
-                found.push((name, next));
-            }
-        }
+        let mut found = self.live.committer.consumers().await?;
+        found.sort();
         Ok(vec![
             texts(found.iter().map(|consumer| Some(consumer.0.clone()))),
             longs(found.iter().map(|consumer| Some(consumer.1))),

@@ -52,7 +52,7 @@ async fn a_thousand_on_disk_and_in_a_store() {
     let mut store = StoreOptions::at(&format!("s3://hoga/{}", crate::unique_name())).unwrap();
     store.endpoint = Some(std::env::var("HOGA_TEST_S3").expect("HOGA_TEST_S3 says where the store is"));
     store.access_key = Some("hoga-test".to_owned());
-    store.secret_key = Some(crate::Secret::new("hoga-test-secret"));
+    store.secret_key = Some(hoga_model::Secret::new("hoga-test-secret"));
     let lake = Lake::open_store(store, "hoga".to_owned()).await.unwrap();
     race(trade_table(&lake).await, 500).await;
 }

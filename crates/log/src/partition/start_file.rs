@@ -7,12 +7,13 @@
 //! crc32c=1f2e3d4c
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::sync_folder;
 use crate::error::LogError;
+use crate::replace::replace_file;
 
 const NAME: &str = "log-start";
 const FIRST_LINE: &str = "hoga log start 1";
@@ -32,16 +33,8 @@ pub(crate) fn read(dir: &Path) -> Result<i64, LogError> {
 
 /// Durable on return: after a crash it is the old offset or the new one.
 pub(super) fn write(dir: &Path, start_offset: i64) -> Result<(), LogError> {
-    let path = dir.join(NAME);
-    let temporary = dir.join(format!("{NAME}.tmp"));
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(encode(start_offset).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_folder(dir)
-    };
-    write().map_err(LogError::io("write", &path))
+    let written = replace_file(dir, NAME, encode(start_offset).as_bytes()).and_then(|()| sync_folder(dir));
+    written.map_err(LogError::io("write", &dir.join(NAME)))
 }
 
 fn encode(start_offset: i64) -> String {

@@ -6,6 +6,10 @@
 //! The exchange opens with the first subscription to a market it has. Until then it makes nothing, so that a client which
 //! was there from the start can have received every trade there is.
 
+mod queue;
+
+pub(super) use queue::{Inbox, Out};
+
 use super::SimConfig;
 use super::catalog::{self, Listing};
 use super::error::SimError;
@@ -24,10 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
-
-mod queue;
-
-pub(super) use queue::{Inbox, Out};
 
 /// Sockets open at once.
 pub(super) const CLIENTS_MAX: usize = 256;

@@ -4,7 +4,6 @@ use super::{Share, Shares, frames};
 use crate::sim::rng::Rng;
 use bytes::Bytes;
 
-/// What is odd about one event's frames.
 #[derive(Debug)]
 pub struct Oddities {
     /// Trades only.
