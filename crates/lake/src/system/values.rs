@@ -1,12 +1,14 @@
 //! Values of Paimon's binary rows as Java prints them in system tables. Pure.
 
-use hoga_model::time::{MS_PER_DAY, civil_from_ms};
+use arrow::datatypes::{Decimal128Type, DecimalType};
+use hoga_model::number::java;
+use hoga_model::time::{MS_PER_DAY, utc_date, utc_time_of_day};
 use paimon::spec::{BinaryRow, DataField, DataType, Datum};
 use std::collections::BTreeMap;
 
 /// A row as its CAST to STRING: `{2026-11-26, 7}`.
 pub(super) fn row_text(row: &BinaryRow, fields: &[DataField]) -> paimon::Result<String> {
-    Ok(format!("{{{}}}", listed(row, fields)?))
+    Ok(format!("{{{}}}", listed(row, fields, cast_text)?))
 }
 
 /// A key, whose bytes may be none: `[KRW-BTC, 7]`.
@@ -18,7 +20,7 @@ pub(super) fn key_text(bytes: &[u8], fields: &[DataField]) -> paimon::Result<Opt
     if row.arity() == 0 {
         return Ok(None);
     }
-    Ok(Some(format!("[{}]", listed(&row, fields)?)))
+    Ok(Some(format!("[{}]", listed(&row, fields, java_text)?)))
 }
 
 /// `{a=1, b=null}`.
@@ -27,15 +29,9 @@ pub(super) fn map_text(values: &BTreeMap<&str, Option<String>>) -> String {
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
 }
 
-/// A column's statistic, where Java prints an instant as `LocalDateTime.toString` does. None: NULL, or of a type that has no
-/// statistics.
+/// A column's statistic. None: NULL, or of a type that has none.
 pub(super) fn value_text(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Result<Option<String>> {
-    Ok(value_at(row, place, data_type)?.map(|value| match value {
-        Datum::Timestamp { millis, nanos } | Datum::LocalZonedTimestamp { millis, nanos } => {
-            format!("{}T{}", date_text(millis), shortest_clock_text(millis, i64::from(nanos)))
-        }
-        value => datum_text(&value, data_type),
-    }))
+    Ok(value_at(row, place, data_type)?.map(|value| java_text(value, data_type)))
 }
 
 fn value_at(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Result<Option<Datum>> {
@@ -48,71 +44,57 @@ fn value_at(row: &BinaryRow, place: usize, data_type: &DataType) -> paimon::Resu
     row.get_datum(place, data_type)
 }
 
-fn listed(row: &BinaryRow, fields: &[DataField]) -> paimon::Result<String> {
+fn listed(row: &BinaryRow, fields: &[DataField], text: impl Fn(Datum, &DataType) -> String) -> paimon::Result<String> {
     let mut values = Vec::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
         let value = value_at(row, place, field.data_type())?;
-        values.push(value.map_or_else(|| "null".to_owned(), |value| datum_text(&value, field.data_type())));
+        values.push(value.map_or_else(|| "null".to_owned(), |value| text(value, field.data_type())));
     }
     Ok(values.join(", "))
 }
 
-fn datum_text(value: &Datum, data_type: &DataType) -> String {
+/// As Java's own `toString` of the value: an instant is `LocalDateTime`'s.
+fn java_text(value: Datum, data_type: &DataType) -> String {
+    match value {
+        Datum::Timestamp { millis, nanos } | Datum::LocalZonedTimestamp { millis, nanos } => {
+            format!("{}T{}", utc_date(millis), shortest_clock_text(millis, i64::from(nanos)))
+        }
+        value => cast_text(value, data_type),
+    }
+}
+
+/// As its CAST to STRING.
+fn cast_text(value: Datum, data_type: &DataType) -> String {
     match value {
         Datum::Bool(value) => value.to_string(),
         Datum::TinyInt(value) => value.to_string(),
         Datum::SmallInt(value) => value.to_string(),
         Datum::Int(value) => value.to_string(),
         Datum::Long(value) => value.to_string(),
-        Datum::Float(value) => float_text(f64::from(*value), &format!("{value:?}"), &format!("{value:E}")),
-        Datum::Double(value) => float_text(*value, &format!("{value:?}"), &format!("{value:E}")),
-        Datum::String(value) => value.clone(),
-        Datum::Date(days) => date_text(i64::from(*days) * MS_PER_DAY),
-        Datum::Time(ms) => clock_text(i64::from(*ms), 0, 3),
+        Datum::Float(value) => java::float_text(value),
+        Datum::Double(value) => java::double_text(value),
+        Datum::String(value) => value,
+        Datum::Date(days) => utc_date(i64::from(days) * MS_PER_DAY),
+        Datum::Time(ms) => clock_text(i64::from(ms), 0, 3),
         Datum::Timestamp { millis, nanos } | Datum::LocalZonedTimestamp { millis, nanos } => {
             let digits = match data_type {
                 DataType::Timestamp(time) => time.precision(),
                 DataType::LocalZonedTimestamp(time) => time.precision(),
                 _ => 3,
             };
-            format!("{} {}", date_text(*millis), clock_text(*millis, i64::from(*nanos), digits as usize))
+            format!("{} {}", utc_date(millis), clock_text(millis, i64::from(nanos), digits as usize))
         }
-        Datum::Decimal { unscaled, scale, .. } => decimal_text(*unscaled, *scale as usize),
+        Datum::Decimal { unscaled, precision, scale } => {
+            Decimal128Type::format_decimal(unscaled, precision as u8, scale as i8)
+        }
         other => other.to_string(),
     }
 }
 
-/// As `Double.toString`: plain from 0.001 to ten million, with an exponent outside.
-fn float_text(value: f64, plain: &str, scientific: &str) -> String {
-    if !value.is_finite() {
-        return if value.is_nan() { "NaN".to_owned() } else { plain.replace("inf", "Infinity") };
-    }
-    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-        return plain.to_owned();
-    }
-    match scientific.split_once('E') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-        _ => scientific.to_owned(),
-    }
-}
-
-fn decimal_text(unscaled: i128, scale: usize) -> String {
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
-}
-
-fn date_text(ms: i64) -> String {
-    let date = civil_from_ms(ms);
-    format!("{:04}-{:02}-{:02}", date.year, date.month, date.day)
-}
-
 /// `digits` of the second's fraction.
 fn clock_text(ms: i64, nanos: i64, digits: usize) -> String {
-    let of_day = ms.rem_euclid(MS_PER_DAY);
-    let (seconds, fraction) = (of_day / 1_000, format!("{:09}", of_day % 1_000 * 1_000_000 + nanos));
-    let clock = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let clock = utc_time_of_day(ms);
+    let fraction = format!("{:09}", ms.rem_euclid(1_000) * 1_000_000 + nanos);
     match fraction.get(..digits) {
         None | Some("") => clock,
         Some(fraction) => format!("{clock}.{fraction}"),
@@ -131,13 +113,13 @@ fn shortest_clock_text(ms: i64, nanos: i64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use paimon::spec::{DecimalType, DoubleType, LocalZonedTimestampType, datums_to_binary_row};
+    use paimon::spec::{DoubleType, LocalZonedTimestampType, datums_to_binary_row};
 
     /// As Flink 2.0.2 with Paimon 1.4.2 shows them in `$files`.
     #[test]
     fn values_are_javas() {
         let double = DataType::Double(DoubleType::new());
-        let decimal = DataType::Decimal(DecimalType::new(20, 8).unwrap());
+        let decimal = DataType::Decimal(paimon::spec::DecimalType::new(20, 8).unwrap());
         let instant = DataType::LocalZonedTimestamp(LocalZonedTimestampType::new(3).unwrap());
         for (value, data_type, expected) in [
             (Datum::Decimal { unscaled: 300_000_000, precision: 20, scale: 8 }, &decimal, "{3.00000000}"),
@@ -163,6 +145,8 @@ mod tests {
             let bytes = datums_to_binary_row(&[(&Some(Datum::LocalZonedTimestamp { millis, nanos }), &exact)]);
             let row = BinaryRow::from_serialized_bytes(&bytes).unwrap();
             assert_eq!(value_text(&row, 0, &exact).unwrap().as_deref(), Some(expected));
+            let fields = [DataField::new(0, "a".to_owned(), exact)];
+            assert_eq!(key_text(&bytes, &fields).unwrap(), Some(format!("[{expected}]")));
         }
         assert_eq!(key_text(&[], &[]).unwrap(), None);
         assert_eq!(map_text(&BTreeMap::from([("b", None), ("a", Some("1".to_owned()))])), "{a=1, b=null}");
