@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kafka's own perf tools against `hoga up` and one real Kafka node, one after the other, on the same machine with the same arguments.
 
-Prints messages a second, the server's CPU seconds, its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
+Prints messages a second, the server's CPU seconds (and the user part), its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
 program and, in Kafka's case, mapped indexes), and end-to-end latency of both, and their ratios. Nothing passes or fails.
 Needs Java and Maven (`scripts/peers/kafka install`).    bench/kafka.py [--messages N] [--rounds N]
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from harness import Program, find_binary, free_port, wait_for  # noqa: E402
-from rig import cpu_seconds, memory_mb  # noqa: E402
+from rig import cpu_times, heading, memory_mb  # noqa: E402
 
 PEER = str(ROOT / "scripts" / "peers" / "kafka")
 RECORD_BYTES = 347  # a trade of Upbit's, as JSON
@@ -45,22 +45,28 @@ def tool(name: str, *args: str) -> str:
 
 def measure(server: Server, messages: int, topic: str, codec: str) -> dict[str, float]:
     tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--create", "--topic", topic, "--partitions", "3")
-    before = cpu_seconds(server.pid)
+    before = cpu_times(server.pid)
     out = tool(
         "ProducerPerformance", "--topic", topic, "--num-records", messages, "--throughput", -1, "--record-size", RECORD_BYTES,
         "--command-property", f"bootstrap.servers={server.bootstrap}", "acks=all", "linger.ms=5", f"compression.type={codec}",
     )  # fmt: skip
     produced = float(re.findall(r"([\d.]+) records/sec", out)[-1])
-    middle = cpu_seconds(server.pid)
+    middle = cpu_times(server.pid)
     out = tool("ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic, "--num-records", messages, "--timeout", 60_000)
     columns, values = [line.split(", ") for line in out.splitlines() if ", " in line][-2:]
     row = dict(zip((c.strip() for c in columns), values))
     consumed = float(row["fetch.nMsg.sec"])
-    after, memory = cpu_seconds(server.pid), memory_mb(server.pid)
+    after, memory = cpu_times(server.pid), memory_mb(server.pid)
     return {
-        "produce msg/s": produced, "produce CPU s": middle - before, "consume msg/s": consumed, "consume CPU s": after - middle,
+        "produce msg/s": produced, **cpu("produce", before, middle), "consume msg/s": consumed, **cpu("consume", middle, after),
         "RSS MB": memory["VmRSS"], "RssAnon MB": memory["RssAnon"],
     }  # fmt: skip
+
+
+def cpu(what: str, before: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:
+    """All of it, and the program's own part: sockets and files cost the kernel the same for either server."""
+    user, system = (end - begin for begin, end in zip(before, after))
+    return {f"{what} CPU s": user + system, f"{what} user CPU s": user}
 
 
 def latency(server: Server, topic: str) -> dict[str, float]:
@@ -103,7 +109,7 @@ def main() -> None:
 
 
 def report(servers: list[Server], options: argparse.Namespace) -> None:
-    print(f"load {os.getloadavg()[0]:.1f}, {options.messages} messages of {RECORD_BYTES} bytes, {options.rounds} rounds, medians")
+    heading(f"{options.messages:,} messages of {RECORD_BYTES} bytes, {options.rounds} rounds, medians")
     for codec in ("none", "lz4"):
         rounds = {server.name: [] for server in servers}
         for number in range(options.rounds):

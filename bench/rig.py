@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from harness import Stage, find_binary  # noqa: E402  (the path above)
 from kafka_batches import count_records  # noqa: E402
 
-__all__ = ["ROOT", "count_records", "cpu_seconds", "find_binary", "heading", "memory_mb", "quantile", "ratio", "result", "rss_mb", "stage"]
+__all__ = ["ROOT", "count_records", "cpu_seconds", "cpu_times", "find_binary", "heading", "memory_mb", "quantile", "ratio", "result", "rss_mb", "stage"]
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -57,8 +57,13 @@ def ratio(name: str, ours: float, theirs: float, unit: str, more_is_better: bool
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
+    return sum(cpu_times(pid))
+
+
+def cpu_times(pid: int) -> tuple[float, float]:
+    """User time and system time, in seconds: what the program does itself, and what the kernel does for it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return int(fields[11]) / TICKS_PER_SECOND, int(fields[12]) / TICKS_PER_SECOND
 
 
 def memory_mb(pid: int) -> dict[str, float]:
