@@ -75,6 +75,8 @@ pub struct KafkaHealth {
     pub errors_total: Vec<(String, i16, u64)>,
     pub bytes_in_total: u64,
     pub bytes_out_total: u64,
+    /// Of these, what the kernel moved from segment files.
+    pub bytes_out_of_files_total: u64,
     pub protocol_errors_total: u64,
     pub requests_too_large_total: u64,
     pub stalled_total: u64,

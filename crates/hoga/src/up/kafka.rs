@@ -86,6 +86,7 @@ pub fn health(broker: &Broker) -> KafkaHealth {
         errors_total: metrics.errors().into_iter().map(|(api, code, count)| (api.to_owned(), code, count)).collect(),
         bytes_in_total: metrics.bytes_in.get(),
         bytes_out_total: metrics.bytes_out.get(),
+        bytes_out_of_files_total: metrics.bytes_out_of_files.get(),
         protocol_errors_total: metrics.protocol_errors.get(),
         requests_too_large_total: metrics.requests_too_large.get(),
         stalled_total: metrics.stalled.get(),

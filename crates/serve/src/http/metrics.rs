@@ -65,6 +65,11 @@ fn kafka_listener(text: &mut Text, kafka: &KafkaHealth) {
         ("hoga_kafka_bytes_in_total", "Bytes from Kafka clients.", kafka.bytes_in_total),
         ("hoga_kafka_bytes_out_total", "Bytes to Kafka clients.", kafka.bytes_out_total),
         (
+            "hoga_kafka_bytes_out_of_files_total",
+            "Of these, bytes that the kernel moved from a segment file to the socket.",
+            kafka.bytes_out_of_files_total,
+        ),
+        (
             "hoga_kafka_protocol_errors_total",
             "Connections closed for bytes that are no request.",
             kafka.protocol_errors_total,
