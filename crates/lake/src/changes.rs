@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int8Array, RecordBatch};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
-use std::collections::HashSet;
+use hashbrown::HashSet;
 use std::sync::Arc;
 
 /// What a row does to its table: Flink's row kinds.
@@ -109,25 +109,21 @@ impl Changes {
 }
 
 /// For each batch, oldest first, which rows are the last change of their key; and how many keys there are.
-pub(crate) struct LastChanges {
-    pub(crate) keys: HashSet<Box<[u8]>>,
+pub(crate) struct LastChanges<'a> {
+    pub(crate) keys: HashSet<&'a [u8]>,
     pub(crate) is_last: Vec<Vec<bool>>,
 }
 
 /// Looks from the newest change backwards.
 pub(crate) fn last_changes<'a>(
     batches: impl DoubleEndedIterator<Item = &'a Changes> + ExactSizeIterator,
-) -> LastChanges {
-    let mut keys: HashSet<Box<[u8]>> = HashSet::new();
+) -> LastChanges<'a> {
+    let mut keys: HashSet<&[u8]> = HashSet::new();
     let mut is_last: Vec<Vec<bool>> = Vec::with_capacity(batches.len());
     for changes in batches.rev() {
         let mut last = vec![false; changes.kinds.len()];
         for row in (0..last.len()).rev() {
-            let key = changes.keys.row(row);
-            if !keys.contains(key.data()) {
-                keys.insert(key.data().into());
-                last[row] = true;
-            }
+            last[row] = keys.insert(changes.keys.row(row).data());
         }
         is_last.push(last);
     }
@@ -164,7 +160,7 @@ impl Overlay {
                 (count < is_last.len()).then(|| BooleanArray::from(std::mem::take(is_last)))
             })
             .collect();
-        Overlay { hidden: keys, shown }
+        Overlay { hidden: keys.into_iter().map(Box::from).collect(), shown }
     }
 
     /// The rows of the tail's `index`th batch that are shown; None if all are.

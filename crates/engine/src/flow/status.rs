@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How often the nodes' state is measured; a worker adds little in between.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(50);
+/// Some nodes are measured by a walk over all they keep: that may take one part of so many of the time.
+const MEASURE_SHARE: u32 = 20;
 
 /// One node, for the page and `hoga status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub struct NodeStatus {
 
 #[derive(Debug, Default)]
 pub(super) struct UsageMeter {
-    measured: Option<Instant>,
+    /// When to measure again.
+    due: Option<Instant>,
     total: usize,
     /// The node that keeps the most.
     largest: Option<(usize, Usage)>,
@@ -99,7 +102,7 @@ impl Flow {
     /// Refuses the rows of a source that feeds the node with the most state, while all nodes together keep too much.
     pub(super) fn check_state(&self, source: usize) -> Result<(), EngineError> {
         let Ok(mut meter) = self.usage.try_lock() else { return Ok(()) };
-        if meter.measured.is_none_or(|at| at.elapsed() >= MEASURE_INTERVAL) {
+        if meter.due.is_none_or(|due| Instant::now() >= due) {
             self.measure(&mut meter);
         }
         let limit = self.options.state_bytes_max;
@@ -117,6 +120,7 @@ impl Flow {
     }
 
     fn measure(&self, meter: &mut UsageMeter) {
+        let began = Instant::now();
         let (mut total, mut largest) = (0, None);
         for (id, node) in self.nodes.iter().enumerate() {
             let Some(stage) = &node.stage else { continue };
@@ -137,7 +141,8 @@ impl Flow {
                 largest = Some((id, usage));
             }
         }
-        *meter = UsageMeter { measured: Some(Instant::now()), total, largest };
+        let pause = MEASURE_INTERVAL.max(began.elapsed() * MEASURE_SHARE);
+        *meter = UsageMeter { due: Some(Instant::now() + pause), total, largest };
     }
 }
 
