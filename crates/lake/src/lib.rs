@@ -54,7 +54,7 @@ pub use expire::{Expired, Retention};
 pub use filter::{Filter, FilterOperator};
 pub use live::{LiveTable, LiveTableOptions, Sealed, TableStatus};
 pub use moment::Moment;
-pub use orphans::{ORPHAN_GRACE, Orphans};
+pub use orphans::{ORPHAN_GRACE, ORPHAN_GRACE_MIN, Orphans};
 pub use prepare::Prepared;
 pub use publish::unique_name;
 pub use scan::{BatchStream, ScanPlan, ScanRequest, View};

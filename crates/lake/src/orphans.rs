@@ -16,6 +16,10 @@ use std::time::{Duration, UNIX_EPOCH};
 /// A file younger than this may be about to be named.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What a person who calls for it may ask for: younger files may be a commit's that is being made, here or by another process, and the table would
+/// then name files that are gone.
+pub const ORPHAN_GRACE_MIN: Duration = Duration::from_secs(60 * 60);
+
 /// What was found, and removed if that was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Orphans {

@@ -1,7 +1,7 @@
 //! What `CALL sys.…` does: Paimon's procedures with the names that they and their arguments have in Flink.
 
 use crate::failure::with_causes;
-use hoga_lake::{LakeError, LiveTable, ORPHAN_GRACE, Pace, Retention, parse_duration_ms};
+use hoga_lake::{LakeError, LiveTable, ORPHAN_GRACE, ORPHAN_GRACE_MIN, Pace, Retention, parse_duration_ms};
 use hoga_model::time::{Clock, days_from_civil};
 use hoga_model::{Fault, Faulty};
 use hoga_serve::{Answer, Call, CallError, Procedures};
@@ -127,11 +127,15 @@ impl TableProcedures {
             let reason = "files that the pipeline has prepared and not committed are known only while it runs; start hoga up, and call it there";
             return Err(CallError::mistake(reason));
         }
-        let grace_ms = ORPHAN_GRACE.as_millis() as i64;
+        let now_ms = self.clock.now_ms();
         let older_than_ms = match older_than {
-            None => self.clock.now_ms() - grace_ms,
+            None => now_ms - ORPHAN_GRACE.as_millis() as i64,
             Some(text) => instant("older_than", &text)?,
         };
+        if older_than_ms > now_ms - ORPHAN_GRACE_MIN.as_millis() as i64 {
+            let reason = "older_than has to be at least an hour ago (in UTC): younger files may belong to a commit that is being made";
+            return Err(CallError::mistake(reason));
+        }
         let is_dry_run = match dry_run.as_deref() {
             None | Some("false") => false,
             Some("true") => true,
