@@ -142,6 +142,20 @@ CREATE TEMPORARY TABLE gap_topic (
   'properties.group.id' = 'hoga-gap', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json', 'json.ignore-parse-errors' = 'true'
 );
 
+-- Bars computed again: a trade that came after its bar had closed (a late frame, or one got over REST) is in no window any more. hoga up computes the
+-- bars that it belongs to from the trade table and writes those that differ here, one record a bar, keyed by market; the times are BIGINT
+-- milliseconds. The watermark is only there so that an empty topic is idle and does not hold back what it is joined with.
+CREATE TEMPORARY TABLE bar_topic (
+  `market` STRING, `size` STRING, `window_start` BIGINT, `window_end` BIGINT,
+  `open` DECIMAL(20, 8), `high` DECIMAL(20, 8), `low` DECIMAL(20, 8), `close` DECIMAL(20, 8),
+  `volume` DECIMAL(38, 8), `turnover` DECIMAL(38, 16), `trade_count` BIGINT, `buy_volume` DECIMAL(38, 8), `state` STRING,
+  `changed_at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `changed_at` AS `changed_at`
+) WITH (
+  'connector' = 'kafka', 'topic' = 'upbit-bar', 'properties.bootstrap.servers' = '${KAFKA_BOOTSTRAP:-127.0.0.1:9092}',
+  'properties.group.id' = 'hoga-bar', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json', 'json.ignore-parse-errors' = 'true'
+);
+
 -- What the rules below find. One record an alert, keyed by market; whoever notifies reads it from here.
 CREATE TEMPORARY TABLE alert_topic (
   `market` STRING, `rule` STRING, `window_start` STRING, `window_end` STRING, `price` DECIMAL(20, 8), `change_rate` DOUBLE,
@@ -262,7 +276,8 @@ CREATE TABLE IF NOT EXISTS lake.upbit.gap (
   PRIMARY KEY (`market`, `channel`, `gap_from`, `dt`) NOT ENFORCED
 ) PARTITIONED BY (`dt`) WITH ('bucket' = '1', 'file.format' = 'parquet');
 
--- Bars. window_start is an instant; a bar that is computed again replaces the one before.
+-- Bars. window_start is an instant; a bar that is computed again replaces the one before. state: closed (by the watermark, all its trades were in time),
+-- repaired (computed again), incomplete (a gap of its trades is open, pending or lost; see gap).
 CREATE TABLE IF NOT EXISTS lake.upbit.candle_1m (
   `market` STRING, `window_start` TIMESTAMP_LTZ(3), `window_end` TIMESTAMP_LTZ(3),
   `open` DECIMAL(20, 8), `high` DECIMAL(20, 8), `low` DECIMAL(20, 8), `close` DECIMAL(20, 8),
@@ -405,31 +420,61 @@ INSERT INTO lake.upbit.candle_1m
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
   `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
-FROM bars_1m;
+FROM bars_1m
+UNION ALL
+SELECT `market`, TO_TIMESTAMP_LTZ(`window_start`, 3) AS `window_start`, TO_TIMESTAMP_LTZ(`window_end`, 3) AS `window_end`,
+  `open`, `high`, `low`, `close`, `volume`, `turnover`, `trade_count`, `buy_volume`, `state`,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(`window_start`, 3), 'yyyy-MM-dd') AS `dt`
+FROM bar_topic
+WHERE `size` = '1m' AND `market` IS NOT NULL AND `window_start` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_5m
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
   `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
-FROM bars_5m;
+FROM bars_5m
+UNION ALL
+SELECT `market`, TO_TIMESTAMP_LTZ(`window_start`, 3) AS `window_start`, TO_TIMESTAMP_LTZ(`window_end`, 3) AS `window_end`,
+  `open`, `high`, `low`, `close`, `volume`, `turnover`, `trade_count`, `buy_volume`, `state`,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(`window_start`, 3), 'yyyy-MM-dd') AS `dt`
+FROM bar_topic
+WHERE `size` = '5m' AND `market` IS NOT NULL AND `window_start` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_15m
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
   `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
-FROM bars_15m;
+FROM bars_15m
+UNION ALL
+SELECT `market`, TO_TIMESTAMP_LTZ(`window_start`, 3) AS `window_start`, TO_TIMESTAMP_LTZ(`window_end`, 3) AS `window_end`,
+  `open`, `high`, `low`, `close`, `volume`, `turnover`, `trade_count`, `buy_volume`, `state`,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(`window_start`, 3), 'yyyy-MM-dd') AS `dt`
+FROM bar_topic
+WHERE `size` = '15m' AND `market` IS NOT NULL AND `window_start` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_1h
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
   `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
-FROM bars_1h;
+FROM bars_1h
+UNION ALL
+SELECT `market`, TO_TIMESTAMP_LTZ(`window_start`, 3) AS `window_start`, TO_TIMESTAMP_LTZ(`window_end`, 3) AS `window_end`,
+  `open`, `high`, `low`, `close`, `volume`, `turnover`, `trade_count`, `buy_volume`, `state`,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(`window_start`, 3), 'yyyy-MM-dd') AS `dt`
+FROM bar_topic
+WHERE `size` = '1h' AND `market` IS NOT NULL AND `window_start` IS NOT NULL;
 
 INSERT INTO lake.upbit.candle_1d
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
   `volume`, `turnover`, `trade_count`, `buy_volume`, 'closed' AS `state`, DATE_FORMAT(`bar_start`, 'yyyy-MM-dd') AS `dt`
-FROM bars_1d;
+FROM bars_1d
+UNION ALL
+SELECT `market`, TO_TIMESTAMP_LTZ(`window_start`, 3) AS `window_start`, TO_TIMESTAMP_LTZ(`window_end`, 3) AS `window_end`,
+  `open`, `high`, `low`, `close`, `volume`, `turnover`, `trade_count`, `buy_volume`, `state`,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(`window_start`, 3), 'yyyy-MM-dd') AS `dt`
+FROM bar_topic
+WHERE `size` = '1d' AND `market` IS NOT NULL AND `window_start` IS NOT NULL;
 
 -- Surge and plunge: 3 % or more within five minutes, looked at every minute, by open and close of the window.
 INSERT INTO alert_topic

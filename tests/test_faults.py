@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from fake_exchange import FakeExchange, past_trade, trade
 from harness import Stage, Up, slack, wait_for
-from truth import differences, from_disk, from_log, from_sql, read_truth
+from truth import BAR_SECONDS, bar_differences, bars_from_sql, bars_of, differences, from_disk, from_log, from_sql, read_truth
 
 SEEDS = [int(seed) for seed in os.environ.get("HOGA_FAULT_SEEDS", "1,2").split(",")]
 MARKETS, RATE, SECONDS = 12, 300, 25
@@ -87,6 +87,17 @@ def wait_for_the_truth(up: Up, sim, truth_path: Path):
     return truth
 
 
+def wait_for_the_bars(up: Up, truth) -> None:
+    """Every bar that has closed is its trades', those that came late and those that were repaired included."""
+    wrong = lambda: "".join(bar_differences(bars_from_sql(up, size)[0], bars_of(truth, size), all_are_closed=False) for size in BAR_SECONDS)
+    try:
+        wait_for(lambda: not wrong(), "the bars to be those of the trades", 30, every_s=0.5)
+    except AssertionError:
+        raise AssertionError(f"{wrong()}\n{up.status()['bars']}") from None
+    bars, states = bars_from_sql(up, "1m")
+    assert bars and "incomplete" not in states.values(), "every gap is repaired"
+
+
 def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:
     found = gaps(up)
     begun = {(gap["market"], gap["channel"]) for gap in found if gap["cause"] == "begin"}
@@ -117,6 +128,7 @@ def test_every_trade_once_and_every_hole_in_the_ledger(stage: Stage, name: str, 
     truth = wait_for_the_truth(up, sim, truth_path)
     assert not differences(from_sql(up), truth)
     assert_ledger(up, sim)
+    wait_for_the_bars(up, truth)
     time.sleep(3)  # nothing is repaired twice
     assert not differences(from_sql(up), truth)
     assert up.stop()[0] == 0
@@ -139,6 +151,7 @@ def test_killed_again_and_again(stage: Stage, seed: int):
     truth = wait_for_the_truth(up, sim, truth_path)
     assert not differences(from_sql(up), truth)
     assert_ledger(up, sim, exact_counts=False)
+    wait_for_the_bars(up, truth)
     assert any(gap["cause"] == "restart" for gap in gaps(up))
     assert up.stop()[0] == 0
     assert not differences(from_disk(up.warehouse), truth)

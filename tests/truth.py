@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +72,49 @@ def from_log(log_dir: Path) -> Trades:
         key = event.market, int(values["sequential_id"])
         assert trades.setdefault(key, trade) == trade, f"the log has two contents for {key}"
     return trades
+
+
+BAR_SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
+BAR_COLUMNS = "open, high, low, close, volume, turnover, trade_count, buy_volume"
+
+Bars = dict[tuple[str, datetime], tuple]
+
+
+def bars_of(trades: Trades, size: str) -> Bars:
+    """Bars by a plain reading of the trades: open and close by (execution, sequential_id), sums exact."""
+    groups: dict[tuple[str, datetime], list] = {}
+    for (market, sequential_id), trade in trades.items():
+        start = datetime.fromtimestamp(trade.executed.timestamp() // BAR_SECONDS[size] * BAR_SECONDS[size], timezone.utc)
+        groups.setdefault((market, start), []).append((trade.executed, sequential_id, trade))
+    bars: Bars = {}
+    with localcontext() as context:
+        context.prec = 60
+        for key, rows in groups.items():
+            in_order = [trade for _, _, trade in sorted(rows)]
+            prices = [t.price for t in in_order]
+            bought = sum((t.volume for t in in_order if t.side == "BID"), Decimal(0))
+            turnover = sum((t.price * t.volume for t in in_order), Decimal(0))
+            bars[key] = (prices[0], max(prices), min(prices), prices[-1], sum(t.volume for t in in_order), turnover, len(in_order), bought)
+    return bars
+
+
+def bars_from_sql(up: Up, size: str) -> tuple[Bars, dict[tuple[str, datetime], str]]:
+    """A table's bars, and their states."""
+    bars, states = {}, {}
+    for market, start, state, *values in up.query(f"SELECT market, window_start, state, {BAR_COLUMNS} FROM upbit.candle_{size}"):
+        key = market, start.astimezone(timezone.utc)
+        assert key not in bars, f"candle_{size} has {key} twice"
+        bars[key], states[key] = tuple(values), state
+    return bars, states
+
+
+def bar_differences(found: Bars, expected: Bars, all_are_closed: bool = True, limit: int = 3) -> str:
+    """What a person wants to see. Bars that are not over have no row."""
+    missing = sorted(expected.keys() - found.keys()) if all_are_closed else []
+    wrong = sorted(key for key in found if found[key] != expected.get(key))
+    lines = [f"{len(missing)} of {len(expected)} bars missing: {missing[:limit]}"] if missing else []
+    lines += [f"{len(wrong)} of {len(found)} bars wrong: " + ", ".join(f"{k}: {found[k]} / {expected.get(k)}" for k in wrong[:limit])] if wrong else []
+    return "\n".join(lines)
 
 
 def figures(trades: Trades) -> tuple[int, Decimal]:

@@ -49,18 +49,15 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// What a snapshot says of the rows up to it: for each partition of the sources that lead to its table, the next offset
-    /// to read, as `hoga.offset.SOURCE.PARTITION`; and the event time that all of those sources have reached.
-    pub fn origin<'a>(&self, sources: impl Iterator<Item = &'a String>) -> (BTreeMap<String, String>, Option<i64>) {
+    /// to read, as `hoga.offset.SOURCE.PARTITION`.
+    pub fn origin<'a>(&self, sources: impl Iterator<Item = &'a String>) -> BTreeMap<String, String> {
         let mut properties = BTreeMap::new();
-        let mut watermarks = Vec::new();
         for (name, state) in sources.filter_map(|name| self.sources.get_key_value(name)) {
             let offset =
                 |(partition, offset): (&u32, &i64)| (format!("hoga.offset.{name}.{partition}"), offset.to_string());
             properties.extend(state.offsets.iter().map(offset));
-            watermarks.push(state.watermark);
         }
-        // None, which is less than any, if one of them has not begun
-        (properties, watermarks.into_iter().min().flatten())
+        properties
     }
 }
 

@@ -332,7 +332,8 @@ impl Engine {
             let part = part.map(|part| {
                 if let Some(prepared) = &mut part.prepared {
                     let sources = self.flow.sources_of(index).iter().map(|source| &self.flow.sources[*source].name);
-                    (prepared.properties, prepared.watermark) = checkpoint.origin(sources);
+                    prepared.properties = checkpoint.origin(sources);
+                    prepared.watermark = taking.snapshot.sink_watermarks.get(index).copied().flatten();
                 }
                 &*part
             });

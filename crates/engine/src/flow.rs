@@ -41,6 +41,7 @@ pub use status::NodeStatus;
 
 pub(crate) use snapshot::Snapshot;
 
+use crate::bars::{BarNodes, BarWatch};
 use crate::checkpoint::{Checkpoint, Offsets};
 use crate::error::EngineError;
 use crate::graph::{
@@ -73,6 +74,8 @@ pub struct FlowOptions {
     pub state_bytes_max: usize,
     /// Where topics end that are not complete yet, for bounded sources; others end where they do at the start.
     pub input_ends: BTreeMap<String, Offsets>,
+    /// True if somebody computes bars again that were touched after they had closed: then the flow keeps which those are.
+    pub corrects_bars: bool,
     /// False: a write that fails breaks the flow at once instead of waiting for a better time. For tests.
     pub waits_for_log: bool,
 }
@@ -84,6 +87,7 @@ impl Default for FlowOptions {
             fetch_bytes: 1 << 20,
             state_bytes_max: 256 << 20,
             input_ends: BTreeMap::new(),
+            corrects_bars: false,
             waits_for_log: true,
         }
     }
@@ -101,6 +105,8 @@ pub struct Flow {
     /// Set when the flow stops: who waits gives up.
     stopping: std::sync::atomic::AtomicBool,
     usage: Mutex<status::UsageMeter>,
+    /// Of a pipeline that makes bars.
+    bars: Option<BarWatch>,
     options: FlowOptions,
 }
 
@@ -146,6 +152,7 @@ impl Flow {
         options: FlowOptions,
     ) -> Result<Flow, EngineError> {
         let fingerprints = fingerprint::fingerprints(&graph);
+        let bars = BarNodes::of(&graph).filter(|_| options.corrects_bars).map(BarWatch::new);
         let letters = Outbox::open(Arc::clone(&log), DEAD_LETTER_TOPIC, saved.map(|saved| &saved.dead_letters))?;
         let mut sources = Vec::new();
         let mut workers = 0;
@@ -206,6 +213,7 @@ impl Flow {
             broken: OnceLock::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),
             usage: Mutex::default(),
+            bars,
             options,
         };
         Ok(flow)
@@ -214,6 +222,30 @@ impl Flow {
     /// Why nothing goes on, if so.
     pub fn broken(&self) -> Option<&str> {
         self.broken.get().map(String::as_str)
+    }
+
+    /// Which bars were touched after they had closed; None if the pipeline makes none, or nobody corrects them.
+    pub fn bars(&self) -> Option<&BarWatch> {
+        self.bars.as_ref()
+    }
+
+    /// How far the windows of these nodes are closed: their rows are in the sinks.
+    pub(crate) fn closed_ms<const N: usize>(&self, windows: &[NodeId; N]) -> [i64; N] {
+        windows
+            .map(|id| self.nodes[id].stage.as_ref().map_or(watermark::WATERMARK_MIN, |stage| lock(stage).watermark()))
+    }
+
+    /// Returns when every step that has begun is over: what it did to one node it has done to all.
+    pub(crate) fn wait_for_steps(&self) {
+        for worker in self.sources.iter().flat_map(|source| &source.workers) {
+            drop(lock(&worker.own));
+        }
+    }
+
+    /// Whether a source has read all that its topic has.
+    pub(crate) fn has_read(&self, source: NodeId) -> Result<bool, EngineError> {
+        let Some(index) = self.sources.iter().position(|one| one.node == source) else { return Ok(true) };
+        Ok(self.source_status(index)?.lag_records == 0)
     }
 
     /// Who waits for a better time gives up: the process stops.

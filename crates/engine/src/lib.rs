@@ -5,6 +5,7 @@
 //! it, drives it and takes its checkpoints;
 //! [`query::QueryService`] answers SQL about what they made, committed or not.
 
+pub mod bars;
 pub mod checkpoint;
 pub mod dead_letter;
 pub mod engine;

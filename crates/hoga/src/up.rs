@@ -1,6 +1,7 @@
 //! `hoga up`: the whole pipeline in one process.
 
 mod background;
+pub mod bars;
 pub mod care;
 pub mod collect;
 pub mod exchange;

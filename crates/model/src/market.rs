@@ -101,6 +101,9 @@ pub const DEAD_LETTER_TOPIC: &str = "upbit-dead-letter";
 /// Where every change of a gap goes: holes in what was collected, keyed by market.
 pub const GAP_TOPIC: &str = "upbit-gap";
 
+/// Where bars go that were computed again, keyed by market.
+pub const BAR_TOPIC: &str = "upbit-bar";
+
 #[cfg(test)]
 mod tests {
     use super::*;

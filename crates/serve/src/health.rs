@@ -20,6 +20,9 @@ pub struct Health {
     /// Of a collector that repairs what it missed; None otherwise.
     #[serde(default)]
     pub gaps: Option<GapHealth>,
+    /// Of a process that computes bars again; None otherwise.
+    #[serde(default)]
+    pub bars: Option<BarHealth>,
     pub topics: Vec<TopicHealth>,
     pub jobs: Vec<JobHealth>,
     pub tables: Vec<TableHealth>,
@@ -60,6 +63,20 @@ pub struct GapHealth {
     /// Up to how long ago every received market's trades were compared with the exchange's list.
     pub verified_age_ms: Option<u64>,
     /// The exchange's REST does not answer.
+    pub failing: bool,
+}
+
+/// Bars that were touched after they had closed, and what was done about them since the start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BarHealth {
+    /// Bars that are still to be compared with their trades, those that are not over yet included.
+    pub due: u64,
+    pub checked_total: u64,
+    /// Written again since they differed.
+    pub corrected_total: u64,
+    /// In a table though no trade is of them.
+    pub unexplained_total: u64,
+    /// They cannot be compared, or corrections not be written.
     pub failing: bool,
 }
 

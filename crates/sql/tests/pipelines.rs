@@ -42,15 +42,19 @@ fn the_shipped_pipeline() {
                 assert_eq!(kafka.startup, ScanStartup::EarliestOffset);
                 assert_eq!(kafka.bootstrap_servers.as_deref(), Some("127.0.0.1:9092"));
                 assert!(kafka.json.ignore_parse_errors && table.temporary);
-                // no window is over gaps
-                let delay_ms = (kafka.topic != "upbit-gap").then_some(5_000);
+                let delay_ms = match kafka.topic.as_str() {
+                    // no window is over gaps
+                    "upbit-gap" => None,
+                    "upbit-bar" => Some(0),
+                    _ => Some(5_000),
+                };
                 assert_eq!(table.watermark.as_ref().map(|watermark| watermark.delay_ms), delay_ms);
                 Some(kafka.topic.clone())
             }
             Connector::Paimon(_) => None,
         })
         .collect();
-    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap"]);
+    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap", "upbit-bar"]);
     let jobs: Vec<String> = pipeline
         .jobs
         .iter()
@@ -84,17 +88,28 @@ fn every_selected_column_has_the_name_of_its_sink_column() {
         parse_pipeline("pipeline/upbit.sql", UPBIT, &warehouse_only).unwrap_or_else(|error| panic!("{error}"));
     let of_the_lake = |job: &&hoga_sql::Job| job.sink.catalog == "lake";
     for job in pipeline.jobs.iter().filter(of_the_lake) {
-        let sqlparser::ast::SetExpr::Select(select) = job.query.body.as_ref() else { panic!("not a SELECT") };
-        let names: Vec<String> = select
-            .projection
-            .iter()
-            .map(|item| match item {
-                sqlparser::ast::SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                sqlparser::ast::SelectItem::UnnamedExpr(sqlparser::ast::Expr::Identifier(name)) => name.value.clone(),
-                other => panic!("{other} has no name"),
-            })
-            .collect();
-        assert_eq!(names, job.columns, "{}", job.sink);
+        for select in selects(job.query.body.as_ref()) {
+            let names: Vec<String> = select
+                .projection
+                .iter()
+                .map(|item| match item {
+                    sqlparser::ast::SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+                    sqlparser::ast::SelectItem::UnnamedExpr(sqlparser::ast::Expr::Identifier(name)) => {
+                        name.value.clone()
+                    }
+                    other => panic!("{other} has no name"),
+                })
+                .collect();
+            assert_eq!(names, job.columns, "{}", job.sink);
+        }
+    }
+}
+
+fn selects(body: &sqlparser::ast::SetExpr) -> Vec<&sqlparser::ast::Select> {
+    match body {
+        sqlparser::ast::SetExpr::Select(select) => vec![select],
+        sqlparser::ast::SetExpr::SetOperation { left, right, .. } => [selects(left), selects(right)].concat(),
+        other => panic!("{other} is not a SELECT"),
     }
 }
 

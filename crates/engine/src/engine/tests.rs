@@ -2,6 +2,7 @@
 //!
 //! A seed that fails is run again alone with `HOGA_SEED=…`; `HOGA_SEEDS=first..end` runs others than the usual ones.
 
+mod bars;
 mod model;
 mod world;
 

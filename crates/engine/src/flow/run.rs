@@ -81,6 +81,9 @@ impl Flow {
         }
         let node = &self.nodes[from];
         node.stats.rows_out.add(rows.len() as u64);
+        if let Some(bars) = &self.bars {
+            bars.passed(from, &rows.batch);
+        }
         let Some((last, others)) = node.consumers.split_last() else { return Ok(()) };
         for (consumer, _) in others {
             self.take_in(step, *consumer, rows.clone())?;
@@ -120,6 +123,9 @@ impl Flow {
                 let Some(sink) = node.sink.map(|sink| &self.sinks[sink]) else { return Ok(()) };
                 let rows = self.without_forbidden_nulls(step, id, rows)?;
                 let batch = calc::with_schema(&rows.batch, schema)?;
+                if let Some(bars) = &self.bars {
+                    bars.passed(id, &batch);
+                }
                 sink.write(self, Rows { batch, ..rows }, step.now_ms)
             }
             NodeKind::Source(_) => Ok(()),
@@ -163,6 +169,9 @@ impl Flow {
         }
         if late.rows > 0 {
             node.stats.add_late(late.rows, late.to_string());
+            if let Some(bars) = self.bars.as_ref().filter(|bars| bars.minute_node() == id) {
+                bars.late(&rows.batch, &late.which);
+            }
         }
         Ok(())
     }

@@ -12,6 +12,11 @@ use arrow::array::RecordBatch;
 use hoga_lake::Sealed;
 use std::collections::BTreeMap;
 
+/// Under this name the register of touched bars is among the nodes' states.
+const TOUCHED_BARS: &str = "bars that were touched";
+/// Of its layout.
+const TOUCHED_BARS_VERSION: &str = "bars-1";
+
 /// A consistent point: all that the rows before the offsets have done, and nothing else.
 pub(crate) struct Snapshot {
     pub(crate) sources: BTreeMap<String, SourceState>,
@@ -21,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) state: Vec<Vec<RecordBatch>>,
     /// By sink: the rows that wait to be committed, of tables; the topic's ends, of topics.
     pub(crate) sinks: Vec<(Option<Sealed>, Option<OutboxState>)>,
+    /// By sink: the event time of its rows, which an idle source does not hold back. None before the first.
+    pub(crate) sink_watermarks: Vec<Option<i64>>,
     pub(crate) dead_letters: OutboxState,
 }
 
@@ -87,6 +94,11 @@ impl Flow {
             nodes.push((node.node.name.clone(), saved));
             state.push(batches);
         }
+        if let Some(bars) = &self.bars {
+            let saved = NodeState { fingerprint: TOUCHED_BARS_VERSION.into(), watermark: None, section: None };
+            nodes.push((TOUCHED_BARS.into(), saved));
+            state.push(bars.touched.snapshot()?.into_iter().collect());
+        }
         let mut sinks = Vec::new();
         for sink in &self.sinks {
             sinks.push(match &sink.target {
@@ -94,7 +106,11 @@ impl Flow {
                 SinkTarget::Topic(topic) => (None, Some(lock(&topic.outbox).state()?)),
             });
         }
-        Ok(Snapshot { sources, nodes, state, sinks, dead_letters: lock(&self.letters).state()? })
+        let event_time = |sink: &super::SinkRuntime| {
+            Some(self.nodes[sink.node].progress().current()).filter(|watermark| *watermark > WATERMARK_MIN)
+        };
+        let sink_watermarks = self.sinks.iter().map(event_time).collect();
+        Ok(Snapshot { sources, nodes, state, sinks, sink_watermarks, dead_letters: lock(&self.letters).state()? })
     }
 
     /// Gives the nodes what they kept, and tells them the time that their inputs had. Before the first step.
@@ -132,7 +148,17 @@ impl Flow {
                 lock(partial).close(watermark);
             }
         }
-        for name in checkpoint.nodes.keys().filter(|name| !self.nodes.iter().any(|node| node.node.name == **name)) {
+        if let (Some(bars), Some(saved)) = (&self.bars, checkpoint.nodes.get(TOUCHED_BARS)) {
+            let batches = saved.section.map_or_else(|| Ok(Vec::new()), |section| state::section(state, section));
+            let batches = batches.map_err(|reason| damaged(format!("{TOUCHED_BARS}: {reason}")))?;
+            if !batches.iter().all(|batch| bars.touched.restore(batch)) {
+                return Err(damaged(format!("{TOUCHED_BARS}: other columns than this program writes")));
+            }
+        }
+        let is_known = |name: &String| {
+            self.nodes.iter().any(|node| node.node.name == *name) || (self.bars.is_some() && name == TOUCHED_BARS)
+        };
+        for name in checkpoint.nodes.keys().filter(|name| !is_known(name)) {
             tracing::warn!(node = name, "no query keeps this any more; it is dropped");
         }
         Ok(())

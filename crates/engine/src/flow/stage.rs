@@ -22,11 +22,13 @@ impl std::ops::AddAssign for Usage {
 }
 
 /// Rows that came after their window was over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Late {
     pub(crate) rows: u64,
     /// The last one's window (or its slice), on the windows' clock, and by how much the watermark had passed it.
     pub(crate) last: Option<(Span, i64)>,
+    /// Which rows of the batch, if a window that follows the clock dropped them.
+    pub(crate) which: Vec<u32>,
 }
 
 impl Late {
@@ -38,6 +40,7 @@ impl Late {
     pub(crate) fn merge(&mut self, other: Late) {
         self.rows += other.rows;
         self.last = other.last.or(self.last);
+        self.which.extend(other.which);
     }
 }
 

@@ -134,6 +134,11 @@ impl Flow {
             for partial in node.partials.iter().flatten() {
                 usage += lock(partial).usage();
             }
+            // while there are too many touched bars, no more come in
+            if let Some(bars) = self.bars.as_ref().filter(|bars| bars.minute_node() == id) {
+                let (groups, bytes) = bars.touched.usage();
+                usage += Usage { groups, bytes };
+            }
             node.stats.groups.set(usage.groups as u64);
             node.stats.state_bytes.set(usage.bytes as u64);
             total += usage.bytes;

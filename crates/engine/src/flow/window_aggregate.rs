@@ -240,6 +240,7 @@ fn put(
         if layout.is_over(last_end, closed) {
             let count = rows.as_ref().map_or(batch.num_rows(), Vec::len);
             late.add(count, slice, closed.saturating_sub(layout.clock.instant_ms(last_end - 1)));
+            late.which.extend(rows.unwrap_or_else(|| (0..batch.num_rows() as u32).collect()));
             continue;
         }
         slices.update(&layout.aggregate, slice, &columns, rows.as_deref())?;

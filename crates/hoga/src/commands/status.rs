@@ -66,6 +66,14 @@ fn in_words(health: &Health) -> String {
             seconds(gaps.verified_age_ms)
         );
     }
+    if let Some(bars) = &health.bars {
+        let failing = if bars.failing { "  FAILING, see the log" } else { "" };
+        let _ = writeln!(
+            text,
+            "bars        {} to compare with their trades  {} compared  {} computed again{failing}",
+            bars.due, bars.checked_total, bars.corrected_total
+        );
+    }
     for job in &health.jobs {
         let error = job.error.as_ref().map_or(String::new(), |error| format!("  FAILED: {error}"));
         let _ = writeln!(

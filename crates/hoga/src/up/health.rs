@@ -2,6 +2,7 @@
 
 use crate::collector::CollectorStats;
 use crate::repair::RepairStatus;
+use crate::up::bars::{self, BarStatus};
 use crate::up::care::Care;
 use crate::up::exchange::Exchange;
 use crate::up::kafka;
@@ -36,6 +37,8 @@ pub struct HealthReport {
     election: Option<CollectorSource>,
     /// Of a collector that repairs its gaps.
     repair: Option<Arc<RepairStatus>>,
+    /// Of a process that computes bars again.
+    bars: Option<Arc<BarStatus>>,
     clock: Arc<dyn Clock>,
     kafka: Option<Arc<Broker>>,
     care: Arc<Care>,
@@ -54,6 +57,7 @@ pub struct ReportParts {
     pub disk: Option<Arc<DiskLog>>,
     pub election: Option<CollectorSource>,
     pub repair: Option<Arc<RepairStatus>>,
+    pub bars: Option<Arc<BarStatus>>,
     pub clock: Arc<dyn Clock>,
     /// The Kafka listener, if there is one.
     pub kafka: Option<Arc<Broker>>,
@@ -62,7 +66,7 @@ pub struct ReportParts {
 
 impl HealthReport {
     pub fn new(parts: ReportParts) -> Arc<HealthReport> {
-        let ReportParts { exchange, collector, engine, log, disk, election, repair, clock, kafka, care } = parts;
+        let ReportParts { exchange, collector, engine, log, disk, election, repair, bars, clock, kafka, care } = parts;
         let samples = Mutex::new((Samples::default(), CpuMeter::start()));
         let started = Instant::now();
         Arc::new(HealthReport {
@@ -74,6 +78,7 @@ impl HealthReport {
             disk,
             election,
             repair,
+            bars,
             clock,
             kafka,
             care,
@@ -113,6 +118,7 @@ impl HealthReport {
             streams: streams(&self.collector, samples, now_ms),
             collector: self.election.as_ref().map(|election| election()),
             gaps: self.repair.as_deref().map(|status| gap_health(status, now_ms)),
+            bars: self.bars.as_deref().and_then(|status| bars::health(status, &self.engine)),
             topics: self.topics(),
             jobs: self.jobs(samples),
             tables: self.engine.tables().iter().map(|table| table_health(table, &self.care, now_ms)).collect(),

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::repair::{RepairStatus, Repairer, SharedCollector};
 use crate::up::PARTITIONS;
+use crate::up::bars::{BarCorrector, BarStatus};
 use crate::up::care::Care;
 use crate::up::collect::{self, Addresses, Intake, Sink};
 use crate::up::exchange::Exchange;
@@ -87,6 +88,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
     let Collecting { mut sink, relay, repairer } = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
     let care = Care::new(rooms.engine.tables(), rooms.clock.clone());
+    let corrector = bar_corrector(&rooms);
     let report = HealthReport::new(ReportParts {
         exchange: exchange.clone(),
         collector: stats,
@@ -95,6 +97,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         disk: rooms.place.disk().cloned(),
         election: relay.as_ref().map(Relay::health),
         repair: repairer.as_ref().map(|repairer| repairer.status.clone()),
+        bars: corrector.as_ref().map(|corrector| corrector.status.clone()),
         clock: rooms.clock.clone(),
         kafka: broker.clone(),
         care: care.clone(),
@@ -130,6 +133,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
 
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
+    let correcting = corrector.and_then(|corrector| corrector.start(cancel.clone()));
     let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
@@ -141,6 +145,11 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         && let Err(error) = repairing.await
     {
         tracing::error!(%error, "the task that repairs gaps ended badly");
+    }
+    if let Some(correcting) = correcting
+        && let Err(error) = correcting.await
+    {
+        tracing::error!(%error, "the task that computes bars again ended badly");
     }
     let relayed = match relay {
         Some(relay) => relay.finish().await,
@@ -170,6 +179,18 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     synced.map_err(|error| Failure::of(&error))?;
     tracing::info!("stopped: everything received is in the log, and its rows are in the lake");
     Ok(())
+}
+
+/// In a cluster several processes would write what each knows, and the last would win: there bars stay as they closed.
+fn bar_corrector(rooms: &Rooms) -> Option<BarCorrector> {
+    rooms.place.disk()?;
+    Some(BarCorrector {
+        engine: rooms.engine.clone(),
+        queries: rooms.queries.clone(),
+        log: rooms.log.clone(),
+        clock: rooms.clock.clone(),
+        status: Arc::new(BarStatus::default()),
+    })
 }
 
 /// What collects: where a session's frames go, and who asks for those that were missed.
@@ -272,6 +293,7 @@ async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Roo
         flow: FlowOptions {
             parallelism: config.parallelism,
             state_bytes_max: config.state_memory,
+            corrects_bars: place.disk().is_some(),
             ..FlowOptions::default()
         },
     };

@@ -11,6 +11,7 @@ pub(super) fn render(health: &Health) -> String {
     source(&mut text, health);
     collector(&mut text, health);
     gaps(&mut text, health);
+    bars(&mut text, health);
     topics(&mut text, health);
     jobs(&mut text, health);
     event_time(&mut text, health);
@@ -118,6 +119,15 @@ fn gaps(text: &mut Text, health: &Health) {
             age_ms as f64 / 1_000.0,
         );
     }
+}
+
+fn bars(text: &mut Text, health: &Health) {
+    let Some(bars) = &health.bars else { return };
+    text.gauge("hoga_bars_due", "Bars to be compared with their trades, when they are over.", bars.due);
+    text.counter("hoga_bars_checked_total", "Bars compared with their trades.", bars.checked_total);
+    text.counter("hoga_bars_corrected_total", "Bars computed again since they differed.", bars.corrected_total);
+    text.counter("hoga_bars_unexplained_total", "Bars without a trade.", bars.unexplained_total);
+    text.gauge("hoga_bars_failing", "1 while bars cannot be compared.", u8::from(bars.failing));
 }
 
 fn collector(text: &mut Text, health: &Health) {

@@ -384,7 +384,7 @@ impl World {
 }
 
 /// A folder in memory where there is one: syncing it costs nothing.
-fn memory_folder() -> tempfile::TempDir {
+pub(super) fn memory_folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder")
 }

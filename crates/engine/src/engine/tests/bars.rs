@@ -1,0 +1,335 @@
+//! Bars by seed: trades that come in any order, gaps, corrections and crashes at any moment; in the end every bar of every size is its trades'.
+
+use super::Dice;
+use super::world::memory_folder;
+use crate::bars::Size;
+use crate::engine::*;
+use crate::query::{QueryLimits, QueryService};
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+use hoga_lake::LakeOptions;
+use hoga_log::{MemoryLog, Record, TopicSpec};
+use hoga_model::market::{BAR_TOPIC, DEAD_LETTER_TOPIC, GAP_TOPIC};
+use hoga_model::time::{MS_PER_DAY, ManualClock};
+use std::collections::{BTreeMap, BTreeSet};
+
+const SEEDS: std::ops::Range<u64> = 0..25;
+const STEPS: usize = 60;
+const PARTITIONS: u32 = 3;
+const MARKETS: [&str; 3] = ["KRW-A", "KRW-B", "KRW-C"];
+/// Two hours before a day begins, so that bars of every size close.
+const START_MS: i64 = 20_000 * MS_PER_DAY - 7_200_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Trade {
+    time: i64,
+    id: i64,
+    price: i64,
+    volume: i64,
+    is_buy: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    from: i64,
+    to: Option<i64>,
+    state: &'static str,
+}
+
+struct Market {
+    folder: tempfile::TempDir,
+    log: Arc<MemoryLog>,
+    engine: Option<Arc<Engine>>,
+    /// By market.
+    trades: [Vec<Trade>; MARKETS.len()],
+    gaps: [Vec<Gap>; MARKETS.len()],
+    now: i64,
+    next_id: i64,
+    after: Option<(i64, String)>,
+    corrections: usize,
+}
+
+impl Market {
+    async fn new() -> Market {
+        let log = MemoryLog::default();
+        for topic in ["upbit-ticker", "upbit-trade", "upbit-orderbook", GAP_TOPIC, BAR_TOPIC, "upbit-alert"] {
+            log.create_topic(&TopicSpec::new(topic, PARTITIONS)).expect("a new topic");
+        }
+        log.create_topic(&TopicSpec::new(DEAD_LETTER_TOPIC, 1)).expect("a new topic");
+        let mut market = Market {
+            folder: memory_folder(),
+            log: Arc::new(log),
+            engine: None,
+            trades: Default::default(),
+            gaps: Default::default(),
+            now: START_MS,
+            next_id: 1_000,
+            after: None,
+            corrections: 0,
+        };
+        market.start().await;
+        market
+    }
+
+    async fn start(&mut self) {
+        let text = include_str!("../../../../../pipeline/upbit.sql");
+        let pipeline = hoga_sql::parse_pipeline("upbit.sql", text, &|_| Some("x".into())).expect("it is read");
+        let graph = crate::plan::plan_pipeline(&pipeline).expect("it plans").graph;
+        let warehouse = self.folder.path().join("warehouse");
+        let lake = Lake::open(LakeOptions { warehouse, commit_user: "test".into() }).expect("a lake");
+        let options = EngineOptions {
+            checkpoint_folder: self.folder.path().join("checkpoints"),
+            checkpoint_interval: Duration::from_secs(3_600),
+            live_tail_bytes_max: u64::MAX / 4,
+            resets_changed_queries: false,
+            flow: FlowOptions { fetch_bytes: 600, corrects_bars: true, ..FlowOptions::default() },
+        };
+        let clock = Arc::new(ManualClock::at(START_MS));
+        let opened = Engine::open(graph, self.log.clone(), &lake, clock, options).await;
+        self.engine = Some(Arc::new(opened.expect("recovery").0));
+        self.after = None;
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        self.engine.clone().expect("the engine runs")
+    }
+
+    async fn crash(&mut self) {
+        self.engine = None;
+        self.start().await;
+    }
+
+    fn append(&self, topic: &str, partition: usize, market: &str, value: String) {
+        let key = Some(Bytes::copy_from_slice(market.as_bytes()));
+        let record = Record { key, value: value.into(), timestamp_ms: self.now, headers: Vec::new() };
+        self.log.append(topic, partition as u32, &[record]).expect("memory");
+    }
+
+    /// Time goes on by up to ten minutes; a third of the trades is of long before.
+    fn trade(&mut self, dice: &mut Dice) {
+        for _ in 0..=dice.roll(4) {
+            self.now += dice.roll(600_000) as i64;
+            let of = dice.roll(MARKETS.len() as u64) as usize;
+            // who hears of a market has no open gap of it
+            if self.gaps[of].last().is_some_and(|gap| gap.to.is_none()) {
+                self.gap(of, dice);
+            }
+            let back = if dice.roll(3) == 0 { dice.roll(7_200_000) as i64 } else { dice.roll(4_000) as i64 };
+            self.next_id += 1;
+            let trade = Trade {
+                time: (self.now - back).max(START_MS),
+                // not in the order of time
+                id: self.next_id ^ dice.roll(4) as i64 * 1_000_000,
+                price: 100 + dice.roll(900) as i64,
+                volume: 1 + dice.roll(9) as i64,
+                is_buy: dice.roll(2) == 0,
+            };
+            self.trades[of].push(trade);
+            self.append("upbit-trade", of, MARKETS[of], json_of(MARKETS[of], trade));
+        }
+    }
+
+    /// Opens, ends or settles a gap.
+    fn gap(&mut self, of: usize, dice: &mut Dice) {
+        let (now, gaps) = (self.now, &mut self.gaps[of]);
+        let unsettled = gaps.iter_mut().find(|gap| gap.state != "repaired" && gap.state != "lost");
+        let gap = match unsettled {
+            Some(gap) if gap.to.is_none() => {
+                *gap = Gap { to: Some(now), state: "pending", ..*gap };
+                *gap
+            }
+            Some(gap) => {
+                gap.state = if dice.roll(4) == 0 { "lost" } else { "repaired" };
+                *gap
+            }
+            None => {
+                gaps.push(Gap { from: now, to: None, state: "open" });
+                gaps[gaps.len() - 1]
+            }
+        };
+        let to = gap.to.map_or("null".to_owned(), |to| to.to_string());
+        let (market, from, state) = (MARKETS[of], gap.from, gap.state);
+        let value = format!(
+            r#"{{"market":"{market}","channel":"trade","gap_from":{from},"gap_to":{to},"cause":"stall","state":"{state}","trades_repaired":0}}"#
+        );
+        self.append(GAP_TOPIC, of, market, value);
+    }
+
+    fn step(&self, dice: &mut Dice) {
+        let engine = self.engine();
+        let source = dice.roll(engine.flow.sources.len() as u64) as usize;
+        let worker = dice.roll(engine.flow.sources[source].workers() as u64) as usize;
+        engine.flow.step(source, worker).expect("a step");
+    }
+
+    fn catch_up(&self) {
+        let engine = self.engine();
+        let places: Vec<(usize, usize)> = engine
+            .flow
+            .sources
+            .iter()
+            .enumerate()
+            .flat_map(|(source, runtime)| (0..runtime.workers()).map(move |worker| (source, worker)))
+            .collect();
+        while places.iter().map(|(source, worker)| engine.flow.step(*source, *worker).expect("a step")).sum::<usize>()
+            > 0
+        {}
+    }
+
+    fn queries(&self) -> QueryService {
+        let spill_folder = self.folder.path().join("spill");
+        let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 1, spill_folder };
+        QueryService::new(self.engine().tables(), &limits).expect("a service")
+    }
+
+    /// True if there was something to look at. `dies`: after the corrections are written, before anything is settled.
+    async fn look(&mut self, dies: bool) -> bool {
+        let engine = self.engine();
+        let looked = engine.check_bars(&self.queries(), self.after.as_ref()).await.expect("a look");
+        let Some(pass) = looked else { return false };
+        for correction in &pass.corrections {
+            let partition = MARKETS.iter().position(|market| **market == correction.market).unwrap_or(0);
+            let value = String::from_utf8(correction.to_json()).expect("text");
+            self.append(BAR_TOPIC, partition, &correction.market, value);
+        }
+        self.corrections += pass.corrections.len();
+        assert_eq!(pass.unexplained, 0);
+        if !dies {
+            pass.settle(&engine);
+            self.after = pass.last();
+        }
+        true
+    }
+
+    async fn bars(&self, size: Size) -> BTreeMap<(String, i64), (String, String)> {
+        let sql = format!(
+            "SELECT market, CAST(window_start AS BIGINT), open, high, low, close, volume, turnover, trade_count, buy_volume, state \
+             FROM upbit.{} WHERE market <> 'KRW-END'",
+            size.table()
+        );
+        let session = self.queries().session().expect("a session");
+        let batches = session.sql(&sql).await.expect("a query").collect().await.expect("rows");
+        let mut bars = BTreeMap::new();
+        for batch in &batches {
+            for row in 0..batch.num_rows() {
+                let cell = |column: usize| array_value_to_string(batch.column(column), row).expect("a value");
+                let values: Vec<String> =
+                    (2..10).map(|column| cell(column).split('.').next().unwrap_or("").to_owned()).collect();
+                let key = (cell(0), cell(1).parse().expect("a number"));
+                assert_eq!(bars.insert(key, (values.join(" "), cell(10))), None, "a bar is there once");
+            }
+        }
+        bars
+    }
+
+    /// What a person would compute.
+    fn expected(&self, size: Size) -> BTreeMap<(String, i64), (String, bool)> {
+        let mut bars = BTreeMap::new();
+        for (market, (trades, gaps)) in MARKETS.iter().zip(self.trades.iter().zip(&self.gaps)) {
+            let mut of: BTreeMap<i64, Vec<Trade>> = BTreeMap::new();
+            for trade in trades {
+                of.entry(trade.time - trade.time % size.ms()).or_default().push(*trade);
+            }
+            for (start, mut trades) in of {
+                trades.sort();
+                let prices: BTreeSet<i64> = trades.iter().map(|trade| trade.price).collect();
+                let sum = |value: &dyn Fn(&Trade) -> i64| trades.iter().map(value).sum::<i64>();
+                let values = [
+                    trades[0].price,
+                    prices.last().copied().unwrap_or(0),
+                    prices.first().copied().unwrap_or(0),
+                    trades[trades.len() - 1].price,
+                    sum(&|trade| trade.volume),
+                    sum(&|trade| trade.volume * trade.price),
+                    trades.len() as i64,
+                    sum(&|trade| if trade.is_buy { trade.volume } else { 0 }),
+                ];
+                let end = start + size.ms();
+                let is_hole =
+                    |gap: &&Gap| gap.state != "repaired" && gap.from < end && gap.to.is_none_or(|to| to >= start);
+                let values = values.map(|value| value.to_string()).join(" ");
+                bars.insert(((*market).to_owned(), start), (values, gaps.iter().any(|gap| is_hole(&gap))));
+            }
+        }
+        bars
+    }
+
+    async fn check(&mut self, seed: u64) -> BTreeMap<String, usize> {
+        // every window of the market closes
+        let end = Trade { time: self.now + 3 * MS_PER_DAY, id: 1, price: 1, volume: 1, is_buy: true };
+        for partition in 0..PARTITIONS as usize {
+            self.append("upbit-trade", partition, "KRW-END", json_of("KRW-END", end));
+        }
+        self.catch_up();
+        while self.look(false).await {
+            self.catch_up();
+        }
+        let mut states: BTreeMap<String, usize> = BTreeMap::new();
+        for size in Size::ALL {
+            let (found, expected) = (self.bars(size).await, self.expected(size));
+            assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed} {size:?}");
+            for (key, (values, state)) in &found {
+                let (wanted, has_hole) = &expected[key];
+                assert_eq!(
+                    (values, state == "incomplete"),
+                    (wanted, *has_hole),
+                    "seed {seed} {size:?} {key:?} {state}"
+                );
+                *states.entry(state.clone()).or_default() += 1;
+            }
+        }
+        let bars = self.engine();
+        let left = bars.flow.bars().map(|bars| bars.touched.count()).unwrap_or(0);
+        assert_eq!(left, 0, "seed {seed}: nothing is left to look at");
+        states
+    }
+}
+
+fn json_of(market: &str, trade: Trade) -> String {
+    let Trade { time, id, price, volume, is_buy } = trade;
+    let side = if is_buy { "BID" } else { "ASK" };
+    format!(
+        r#"{{"type":"trade","code":"{market}","trade_price":{price},"trade_volume":{volume},"ask_bid":"{side}","trade_timestamp":{time},"timestamp":{time},"sequential_id":{id}}}"#
+    )
+}
+
+async fn simulate(seed: u64) -> (BTreeMap<String, usize>, usize) {
+    let mut dice = Dice::new(seed);
+    let mut market = Market::new().await;
+    for _ in 0..STEPS {
+        match dice.roll(20) {
+            0..=5 => market.trade(&mut dice),
+            6 => market.gap(dice.roll(MARKETS.len() as u64) as usize, &mut dice),
+            7..=12 => market.step(&mut dice),
+            13 => market.catch_up(),
+            14..=16 => drop(market.look(false).await),
+            17 => {
+                market.look(true).await;
+                market.crash().await;
+            }
+            18 => assert!(market.engine().checkpoint().await),
+            _ => market.crash().await,
+        }
+    }
+    let states = market.check(seed).await;
+    // what a checkpoint has is what is true
+    assert!(market.engine().checkpoint().await);
+    market.crash().await;
+    (states, market.corrections)
+}
+
+#[test]
+fn every_bar_of_every_size_is_its_trades_whatever_crashes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let seeds = std::env::var("HOGA_SEED").ok().and_then(|text| text.parse().ok()).map_or(SEEDS, |seed| seed..seed + 1);
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut corrections = 0;
+    for seed in seeds {
+        let (states, written) = runtime.block_on(async move { tokio::spawn(simulate(seed)).await }).expect("a seed");
+        states.into_iter().for_each(|(state, count)| *seen.entry(state).or_default() += count);
+        corrections += written;
+    }
+    println!("{seen:?}, {corrections} corrections written");
+    assert!(["closed", "repaired", "incomplete"].iter().all(|state| seen.get(*state).is_some_and(|count| *count > 20)));
+}
