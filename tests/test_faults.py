@@ -94,8 +94,7 @@ def wait_for_the_bars(up: Up, truth) -> None:
         wait_for(lambda: not wrong(), "the bars to be those of the trades", 30, every_s=0.5)
     except AssertionError:
         raise AssertionError(f"{wrong()}\n{up.status()['bars']}") from None
-    bars, states = bars_from_sql(up, "1m")
-    assert bars and "incomplete" not in states.values(), "every gap is repaired"
+    assert "incomplete" not in bars_from_sql(up, "1m")[1].values(), "every gap is repaired"
 
 
 def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:

@@ -77,7 +77,7 @@ impl Touched {
     /// Of what was taken these bars are right, unless they were touched since; the others stay.
     pub fn settle(&self, taken: &Taken, right: Bits) {
         let mut days = self.lock();
-        let key = (taken.day, taken.market.as_str().into());
+        let key: Key = (taken.day, taken.market.as_str().into());
         let Some(held) = days.get_mut(&key) else { return };
         let since = held.since.take().unwrap_or(Bits::NONE);
         held.due = held.due.without(right.and(taken.due).without(since));

@@ -13,8 +13,8 @@ use hoga_log::{Log, LogError, Record, partition_for_key};
 use hoga_model::market::BAR_TOPIC;
 use hoga_model::time::Clock;
 use hoga_serve::health::BarHealth;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,7 @@ impl BarCorrector {
     }
 
     async fn run(self, cancel: CancellationToken) {
-        let after = Mutex::new(None);
+        let mut after = None;
         let mut failures = 0;
         let mut wait = IDLE_WAIT;
         loop {
@@ -79,7 +79,7 @@ impl BarCorrector {
             let looked = tokio::select! {
                 // what was not written is looked at after the next start
                 () = cancel.cancelled() => return,
-                looked = Box::pin(self.look(&after)) => looked,
+                looked = Box::pin(self.look(&mut after)) => looked,
             };
             wait = match looked {
                 Ok(false) => IDLE_WAIT,
@@ -101,9 +101,8 @@ impl BarCorrector {
     }
 
     /// False if there was nothing to look at.
-    async fn look(&self, after: &Mutex<Option<(i64, String)>>) -> Result<bool, CorrectError> {
-        let behind = after.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(pass) = self.engine.check_bars(&self.queries, behind.as_ref()).await? else { return Ok(false) };
+    async fn look(&self, after: &mut Option<(i64, String)>) -> Result<bool, CorrectError> {
+        let Some(pass) = self.engine.check_bars(&self.queries, after.as_ref()).await? else { return Ok(false) };
         if !pass.corrections.is_empty() {
             let (log, now_ms) = (self.log.clone(), self.clock.now_ms());
             let records = by_partition(&pass.corrections, now_ms);
@@ -115,7 +114,7 @@ impl BarCorrector {
         self.status.checked.fetch_add(pass.bars_checked as u64, Ordering::Relaxed);
         self.status.corrected.fetch_add(pass.corrections.len() as u64, Ordering::Relaxed);
         self.status.unexplained.fetch_add(pass.unexplained as u64, Ordering::Relaxed);
-        *after.lock().unwrap_or_else(PoisonError::into_inner) = pass.last();
+        *after = pass.last();
         Ok(true)
     }
 }

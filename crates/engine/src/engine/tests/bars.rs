@@ -302,7 +302,9 @@ async fn simulate(seed: u64) -> (BTreeMap<String, usize>, usize) {
             6 => market.gap(dice.roll(MARKETS.len() as u64) as usize, &mut dice),
             7..=12 => market.step(&mut dice),
             13 => market.catch_up(),
-            14..=16 => drop(market.look(false).await),
+            14..=16 => {
+                market.look(false).await;
+            }
             17 => {
                 market.look(true).await;
                 market.crash().await;
@@ -322,7 +324,8 @@ async fn simulate(seed: u64) -> (BTreeMap<String, usize>, usize) {
 fn every_bar_of_every_size_is_its_trades_whatever_crashes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let seeds = std::env::var("HOGA_SEED").ok().and_then(|text| text.parse().ok()).map_or(SEEDS, |seed| seed..seed + 1);
+    let one = std::env::var("HOGA_SEED").ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = one.map_or(SEEDS, |seed| seed..seed + 1);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut corrections = 0;
     for seed in seeds {
@@ -330,6 +333,10 @@ fn every_bar_of_every_size_is_its_trades_whatever_crashes() {
         states.into_iter().for_each(|(state, count)| *seen.entry(state).or_default() += count);
         corrections += written;
     }
-    println!("{seen:?}, {corrections} corrections written");
-    assert!(["closed", "repaired", "incomplete"].iter().all(|state| seen.get(*state).is_some_and(|count| *count > 20)));
+    let is_rich =
+        ["closed", "repaired", "incomplete"].iter().all(|state| seen.get(*state).is_some_and(|count| *count > 20));
+    assert!(
+        one.is_some() || is_rich && corrections > 200,
+        "the seeds show too little: {seen:?}, {corrections} corrections"
+    );
 }
