@@ -155,11 +155,21 @@ impl Collector {
         self.flush()
     }
 
-    /// What the connection brings is lost from its newest event on; the ledger has it before anything else happens.
-    pub fn lost(&mut self, cause: Cause, now_ms: i64) -> Result<(), CollectError> {
-        let from_ms = self.clock.earliest(self.clock.recv_ms.unwrap_or(now_ms));
+    /// What connections bring is lost from the newest event on, or from `covered_ms` if that is earlier; the ledger has it before anything else
+    /// happens.
+    pub fn lost(&mut self, cause: Cause, covered_ms: Option<i64>, now_ms: i64) -> Result<(), CollectError> {
+        let newest_ms = self.clock.recv_ms.unwrap_or(now_ms);
+        let from_ms = self.clock.earliest(covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms)));
         let opened = self.ledger.lost(Lost { cause, from_ms });
         self.note_gaps(&opened, now_ms);
+        self.flush()
+    }
+
+    /// Between these times nothing came, though some connection stood all the time.
+    pub fn hole(&mut self, cause: Cause, from_ms: i64, to_ms: i64, now_ms: i64) -> Result<(), CollectError> {
+        let lost = Lost { cause, from_ms: self.clock.earliest(from_ms) };
+        let found = self.ledger.hole(lost, self.clock.latest(to_ms));
+        self.note_gaps(&found, now_ms);
         self.flush()
     }
 

@@ -306,6 +306,7 @@ fn health_source(source: String, received: Arc<AtomicU64>) -> hoga_serve::health
                 state,
                 reason,
                 reconnects_total: 2,
+                ..SourceHealth::default()
             },
             streams: names
                 .map(|name| StreamHealth {

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_full_buffer_stops_the_session_until_half_is_gone() {
         let buffer = Arc::new(Buffer::default());
-        let mut intake = Intake::new(buffer.clone(), Arc::new(Exchange::new("sim".into(), true)), false);
+        let mut intake = Intake::new(buffer.clone(), Arc::new(Exchange::new("sim".into(), true, 1)), false);
         let frame = Bytes::from(vec![0; 1 << 20]);
         let refused = (0..100).position(|at| intake.on_frame(frame.clone(), at).is_err());
         assert_eq!(refused, Some(64));

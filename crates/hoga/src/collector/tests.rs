@@ -102,7 +102,7 @@ fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     let mut first = collector(&log, TradeIndex::default());
     first.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
     accept(&mut first, TRADE);
-    first.lost(Cause::Stall, 50).expect("the log has room");
+    first.lost(Cause::Stall, None, 50).expect("the log has room");
     let gaps = trade_gaps(&log);
     assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Pending") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
     drop(first);

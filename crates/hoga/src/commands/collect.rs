@@ -34,7 +34,8 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     topology::stop_on_signals(&cancel)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stats = Arc::new(CollectorStats::default());
-    let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
+    let exchange =
+        Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
     let cluster = Cluster::open(&config).await?;
     let parts = RelayParts { stats: stats.clone(), clock: clock.clone(), cancel: cancel.clone() };
     let relay = Relay::start(&cluster, parts)?;

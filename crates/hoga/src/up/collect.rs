@@ -49,16 +49,16 @@ pub struct Intake {
     pub exchange: Arc<Exchange>,
     pub saver: TradeSaver,
     pub clock: Arc<dyn Clock>,
-    /// When the markets were asked for.
+    /// When the markets were asked for, and whether a connection still has to do so.
     pub asked_ms: i64,
+    pub is_dark: bool,
 }
 
 impl Intake {
     /// The ledger has a hole before the session goes on; if the log cannot be written, it waits with the events.
-    fn lost(&mut self, cause: Cause) {
-        if let Err(error) = lock(&self.collector).lost(cause, self.clock.now_ms()) {
-            tracing::error!(%error, "a gap waits for the log");
-        }
+    fn lost(&mut self, cause: Cause, covered_ms: Option<i64>) {
+        self.is_dark = true;
+        tell(lock(&self.collector).lost(cause, covered_ms, self.clock.now_ms()));
     }
 }
 
@@ -79,21 +79,34 @@ impl Handler for Intake {
     fn on_state(&mut self, state: SessionState) {
         self.exchange.note(&state);
         match state {
-            SessionState::Subscribed => self.asked_ms = self.clock.now_ms(),
-            SessionState::Disconnected { loss, .. } => self.lost(match loss {
-                Loss::Disconnect => Cause::Disconnect,
-                Loss::Silence => Cause::Silence,
-                Loss::Stall => Cause::Stall,
-                Loss::Error => Cause::Error,
-            }),
+            SessionState::Subscribed if self.is_dark => {
+                self.asked_ms = self.clock.now_ms();
+                self.is_dark = false;
+            }
+            SessionState::Disconnected { loss, covered_ms, .. } => self.lost(cause_of(loss), covered_ms),
+            SessionState::Thinned { loss: Some(loss), hole_ms: Some((from_ms, to_ms)), .. } => {
+                tell(lock(&self.collector).hole(cause_of(loss), from_ms, to_ms, self.clock.now_ms()));
+            }
             SessionState::SilentMarkets(markets) => {
-                let noted = lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms());
-                if let Err(error) = noted {
-                    tracing::error!(%error, "a gap waits for the log");
-                }
+                tell(lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms()));
             }
             _ => {}
         }
+    }
+}
+
+fn cause_of(loss: Loss) -> Cause {
+    match loss {
+        Loss::Disconnect => Cause::Disconnect,
+        Loss::Silence => Cause::Silence,
+        Loss::Stall => Cause::Stall,
+        Loss::Error => Cause::Error,
+    }
+}
+
+fn tell(noted: Result<(), CollectError>) {
+    if let Err(error) = noted {
+        tracing::error!(%error, "a gap waits for the log");
     }
 }
 
@@ -103,7 +116,7 @@ impl Sink for Intake {
     }
 
     fn overflowed(&mut self) {
-        self.lost(Cause::Overflow);
+        self.lost(Cause::Overflow, None);
     }
 
     fn drain(&mut self) -> Result<(), LogError> {
@@ -155,6 +168,9 @@ async fn live(
     on_markets(listed.into_iter().filter(|info| chosen.contains(&info.market)).collect());
     let mut session = SessionConfig::new(Subscription::all_streams(chosen));
     session.url = addresses.ws_url.clone();
+    session.connections = config.connections;
+    session.age_max = config.connection_age;
+    session.stats = exchange.sockets();
     loop {
         match session::run(session.clone(), clock(), cancel.clone(), &mut *sink).await {
             Ok(()) => return Ok(()),

@@ -74,7 +74,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     stop_on_signals(&cancel)?;
     let rooms = open_rooms(&config, &cancel).await?;
     let stats = Arc::new(CollectorStats::default());
-    let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
+    let exchange =
+        Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
     let kafka = match &rooms.place {
         // before any client can create another: these are the program's own
         Place::Disk(disk) => {
@@ -211,7 +212,7 @@ async fn start_collector(
                 last_run_ms,
             };
             let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
-            let sink = Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms });
+            let sink = Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms, is_dark: true });
             Ok(Collecting { sink, relay: None, repairer: (!is_recording).then_some(repairer) })
         }
         Place::Cluster(cluster) => {

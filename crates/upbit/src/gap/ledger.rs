@@ -87,15 +87,12 @@ impl Ledger {
         }
         let mut changed = Vec::new();
         for channel in StreamKind::ALL {
-            let line = self.line(market, channel);
-            if let Some(mut gap) = line.open.take() {
-                gap.to_ms = Some(at_ms.max(gap.from_ms));
-                gap.state = if channel == StreamKind::Trade { State::Pending } else { State::Lost };
-                if gap.state == State::Pending {
-                    line.pending.insert(gap.from_ms, gap.clone());
-                }
+            if let Some(gap) = self.end(market, channel, at_ms) {
                 changed.push(gap);
-            } else if line.newest_from_ms.is_none() {
+                continue;
+            }
+            let line = self.line(market, channel);
+            if line.newest_from_ms.is_none() {
                 line.newest_from_ms = Some(at_ms);
                 line.begun_ms = Some(at_ms);
                 let mut gap = Gap {
@@ -126,8 +123,17 @@ impl Ledger {
         self.open_all(&known, lost)
     }
 
+    /// Nothing came between these times, and everything comes again.
+    pub fn hole(&mut self, lost: Lost, to_ms: i64) -> Vec<Gap> {
+        let is_received = |market: &&Market| self.lines.contains_key(*market) && !self.unheard.contains(*market);
+        let received: Vec<Market> = self.listening.iter().filter(is_received).cloned().collect();
+        let opened = self.open_all(&received, lost);
+        opened.into_iter().filter_map(|gap| self.end(&gap.market, gap.channel, to_ms)).collect()
+    }
+
     /// These were asked for at `asked_ms` and have not answered.
     pub fn unanswered(&mut self, markets: &[Market], asked_ms: i64) -> Vec<Gap> {
+        self.unheard.extend(markets.iter().cloned());
         self.open_all(markets, Lost { cause: Cause::Unanswered, from_ms: asked_ms })
     }
 
@@ -178,6 +184,18 @@ impl Ledger {
     pub fn is_received(&self, market: &Market) -> bool {
         let line = self.lines.get(market).map(|lines| &lines[StreamKind::Trade as usize]);
         line.is_some_and(|line| line.open.is_none()) && !self.unheard.contains(market)
+    }
+
+    /// The open gap of a channel is over, if there is one.
+    fn end(&mut self, market: &Market, channel: StreamKind, at_ms: i64) -> Option<Gap> {
+        let line = self.line(market, channel);
+        let mut gap = line.open.take()?;
+        gap.to_ms = Some(at_ms.max(gap.from_ms));
+        gap.state = if channel == StreamKind::Trade { State::Pending } else { State::Lost };
+        if gap.state == State::Pending {
+            line.pending.insert(gap.from_ms, gap.clone());
+        }
+        Some(gap)
     }
 
     fn open_all(&mut self, markets: &[Market], lost: Lost) -> Vec<Gap> {
