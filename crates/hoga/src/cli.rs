@@ -130,6 +130,9 @@ pub struct UpArgs {
     /// A connection is renewed before it is so old, the new one first; or off [default: 12h]
     #[arg(long, value_name = "TIME")]
     pub connection_age: Option<String>,
+    /// How often the exchange's list of markets is read, for listings, delistings and warnings; or off [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub market_list_interval: Option<String>,
     /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
     #[arg(long, value_name = "URL")]
     pub upbit_ws_url: Option<String>,
@@ -231,6 +234,9 @@ pub struct CollectArgs {
     /// A connection is renewed before it is so old, the new one first; or off [default: 12h]
     #[arg(long, value_name = "TIME")]
     pub connection_age: Option<String>,
+    /// How often the exchange's list of markets is read, for listings, delistings and warnings; or off [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub market_list_interval: Option<String>,
     /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
     #[arg(long, value_name = "URL")]
     pub upbit_ws_url: Option<String>,
@@ -265,6 +271,7 @@ impl From<CollectArgs> for UpArgs {
             log_retention_bytes: args.log_retention_bytes,
             connections: args.connections,
             connection_age: args.connection_age,
+            market_list_interval: args.market_list_interval,
             upbit_ws_url: args.upbit_ws_url,
             upbit_rest_url: args.upbit_rest_url,
             sim_markets: args.sim_markets,

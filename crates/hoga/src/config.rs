@@ -88,6 +88,8 @@ pub struct UpConfig {
     pub connections: usize,
     /// A connection is renewed before it is older; None: never.
     pub connection_age: Option<Duration>,
+    /// How often the exchange's list of markets is read again; None: never.
+    pub market_list_interval: Option<Duration>,
     pub upbit_ws_url: String,
     pub upbit_rest_url: String,
     /// How often each market's trades are compared with the exchange's list; None: never without a gap.
@@ -133,7 +135,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 47] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 48] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -173,6 +175,7 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 47] {
         ("log-fsync-interval", &args.log_fsync_interval),
         ("connections", &args.connections),
         ("connection-age", &args.connection_age),
+        ("market-list-interval", &args.market_list_interval),
         ("upbit-ws-url", &args.upbit_ws_url),
         ("upbit-rest-url", &args.upbit_rest_url),
         ("verify-interval", &args.verify_interval),
@@ -235,6 +238,13 @@ impl Settings<'_> {
                 "off" => Ok(None),
                 _ => match parse_duration(text)? {
                     age if age >= CONNECTION_AGE_MIN => Ok(Some(age)),
+                    _ => Err("write 1s or more, or off".to_owned()),
+                },
+            }),
+            market_list_interval: self.parse("market-list-interval", "1m", |text| match text {
+                "off" => Ok(None),
+                _ => match parse_duration(text)? {
+                    interval if interval >= Duration::from_secs(1) => Ok(Some(interval)),
                     _ => Err("write 1s or more, or off".to_owned()),
                 },
             }),

@@ -63,6 +63,8 @@ pub struct MarketInfo {
     pub english_name: String,
     /// 유의 (investment warning) is set.
     pub warning: bool,
+    /// The cautions (주의) that are set, by Upbit's names, sorted.
+    pub cautions: Vec<String>,
 }
 
 /// The streams hoga collects. Each has a topic of its own.
@@ -100,6 +102,9 @@ pub const DEAD_LETTER_TOPIC: &str = "upbit-dead-letter";
 
 /// Where every change of a gap goes: holes in what was collected, keyed by market.
 pub const GAP_TOPIC: &str = "upbit-gap";
+
+/// Where every change of the exchange's list of markets goes, keyed by market.
+pub const MARKET_TOPIC: &str = "upbit-market";
 
 #[cfg(test)]
 mod tests {

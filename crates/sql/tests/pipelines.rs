@@ -42,15 +42,15 @@ fn the_shipped_pipeline() {
                 assert_eq!(kafka.startup, ScanStartup::EarliestOffset);
                 assert_eq!(kafka.bootstrap_servers.as_deref(), Some("127.0.0.1:9092"));
                 assert!(kafka.json.ignore_parse_errors && table.temporary);
-                // no window is over gaps
-                let delay_ms = (kafka.topic != "upbit-gap").then_some(5_000);
+                // no window is over gaps and the list of markets
+                let delay_ms = (!["upbit-gap", "upbit-market"].contains(&&*kafka.topic)).then_some(5_000);
                 assert_eq!(table.watermark.as_ref().map(|watermark| watermark.delay_ms), delay_ms);
                 Some(kafka.topic.clone())
             }
             Connector::Paimon(_) => None,
         })
         .collect();
-    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap"]);
+    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap", "upbit-market"]);
     let jobs: Vec<String> = pipeline
         .jobs
         .iter()
@@ -61,13 +61,15 @@ fn the_shipped_pipeline() {
         0 lake.upbit.trade <- default_catalog.default_database.trade_topic (19)
         0 lake.upbit.orderbook <- default_catalog.default_database.orderbook_topic (9)
         0 lake.upbit.gap <- default_catalog.default_database.gap_topic (9)
+        0 lake.upbit.market <- default_catalog.default_database.market_topic (12)
         0 lake.upbit.candle_1m <- default_catalog.default_database.bars_1m (13)
         0 lake.upbit.candle_5m <- default_catalog.default_database.bars_5m (13)
         0 lake.upbit.candle_15m <- default_catalog.default_database.bars_15m (13)
         0 lake.upbit.candle_1h <- default_catalog.default_database.bars_1h (13)
         0 lake.upbit.candle_1d <- default_catalog.default_database.bars_1d (13)
         0 default_catalog.default_database.alert_topic <- default_catalog.default_database.bars_1m (7)
-        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.placed_trades (7)"#]]
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.placed_trades (7)
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.market_topic (7)"#]]
     .assert_eq(&jobs.join("\n"));
     expect_file!["golden/upbit-orderbook.txt"].assert_eq(&format!(
         "{}--\n{}--\n{}\n",

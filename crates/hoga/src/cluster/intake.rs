@@ -3,6 +3,7 @@
 use crate::collector::CollectError;
 use crate::up::collect::Sink;
 use crate::up::exchange::Exchange;
+use crate::up::market_list::{MarketList, NoKeeper};
 use bytes::Bytes;
 use hoga_log::LogError;
 use hoga_upbit::error::BoxError;
@@ -135,7 +136,11 @@ impl Handler for Intake {
 }
 
 impl Sink for Intake {
-    // a cluster's collector keeps no ledger of gaps yet
+    // a cluster's collector keeps no list of markets and no ledger of gaps yet
+    fn market_list(&mut self) -> MarketList {
+        MarketList { listings: Default::default(), keeper: Arc::new(NoKeeper) }
+    }
+
     fn listen(&mut self, _markets: &[hoga_model::Market]) {}
 
     fn overflowed(&mut self) {}

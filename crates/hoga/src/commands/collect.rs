@@ -54,7 +54,7 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
     let mut sink = relay.sink(exchange.clone(), matches!(config.source, Source::Replay(_)));
-    let collected = collect::run(&config, &addresses, &mut *sink, &exchange, |_| {}, &cancel).await;
+    let collected = collect::run(&config, &addresses, &mut *sink, &exchange, &|_| {}, &cancel).await;
     // a replay ends by itself; everything else when it is told to
     let relayed = relay.finish().await;
     cancel.cancel();

@@ -78,19 +78,19 @@ impl Exchange {
     pub fn health(&self) -> SourceHealth {
         let inner = self.lock();
         let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let renewed = counter(&self.sockets.renewed);
+        let expected = self.connections as u64 + counter(&self.sockets.renewals_begun);
         SourceHealth {
             name: self.name.clone(),
             simulated: self.simulated,
             state: inner.state,
             reason: inner.reason.clone(),
             retry_in_ms: inner.retry_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64),
-            reconnects_total: inner.connects.saturating_sub(self.connections as u64 + renewed),
+            reconnects_total: inner.connects.saturating_sub(expected),
             connections: ConnectionsHealth {
                 wanted: self.connections as u64,
                 settled: counter(&self.sockets.settled),
                 lost_total: counter(&self.sockets.lost),
-                renewed_total: renewed,
+                renewed_total: counter(&self.sockets.renewed),
                 repeated_total: counter(&self.sockets.repeated),
                 loss: inner.loss.clone(),
             },

@@ -37,8 +37,9 @@ pub struct SocketStats {
     pub settled: AtomicU64,
     /// Those that stood and were lost.
     pub lost: AtomicU64,
-    /// Those that were replaced before the exchange could end them.
+    /// Those that were replaced before the exchange could end them, and those of which it began.
     pub renewed: AtomicU64,
+    pub renewals_begun: AtomicU64,
     /// Frames that another connection had brought already.
     pub repeated: AtomicU64,
 }
@@ -203,6 +204,7 @@ impl<'a> Group<'a> {
         let start = self.take_lane(self.age_max, cancel)?;
         tracing::info!(lane = old, "a connection is renewed: the new one first");
         self.renewal = Some((old, start.lane));
+        self.stats.renewals_begun.fetch_add(1, Ordering::Relaxed);
         Some(start)
     }
 
