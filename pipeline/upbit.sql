@@ -156,7 +156,19 @@ CREATE TEMPORARY TABLE bar_topic (
   'properties.group.id' = 'hoga-bar', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json', 'json.ignore-parse-errors' = 'true'
 );
 
--- What the rules below find. One record an alert, keyed by market; whoever notifies reads it from here.
+-- The exchange's list of markets: each change of a market is a record, keyed by market, and says all that is true of it after the change. event: first (it
+-- was there when hoga looked first), listing, delisting, warning, warning_released, caution, caution_released, renamed. Times are BIGINT milliseconds.
+CREATE TEMPORARY TABLE market_topic (
+  `market` STRING, `korean_name` STRING, `english_name` STRING, `state` STRING, `warning` BOOLEAN, `warning_since` BIGINT, `caution` STRING,
+  `caution_since` BIGINT, `first_seen` BIGINT, `listed_at` BIGINT, `delisted_at` BIGINT, `event` STRING,
+  `changed_at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL
+) WITH (
+  'connector' = 'kafka', 'topic' = 'upbit-market', 'properties.bootstrap.servers' = '${KAFKA_BOOTSTRAP:-127.0.0.1:9092}',
+  'properties.group.id' = 'hoga-market', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json', 'json.ignore-parse-errors' = 'true'
+);
+
+-- What the rules below find. One record an alert, keyed by market; whoever notifies reads it from here. Price, change and turnover are NULL where they
+-- say nothing, as of a listing.
 CREATE TEMPORARY TABLE alert_topic (
   `market` STRING, `rule` STRING, `window_start` STRING, `window_end` STRING, `price` DECIMAL(20, 8), `change_rate` DOUBLE,
   `turnover` DECIMAL(38, 8)
@@ -275,6 +287,15 @@ CREATE TABLE IF NOT EXISTS lake.upbit.gap (
   `trades_repaired` BIGINT, `changed_at` TIMESTAMP_LTZ(3), `dt` STRING,
   PRIMARY KEY (`market`, `channel`, `gap_from`, `dt`) NOT ENFORCED
 ) PARTITIONED BY (`dt`) WITH ('bucket' = '1', 'file.format' = 'parquet');
+
+-- The list of markets. state: listed, delisted. warning is Upbit's 유의; caution its 주의, the names of those that are set with commas. first_seen,
+-- listed_at and the others are when hoga saw it: the exchange tells no times. listed_at is NULL for what was there from the start.
+CREATE TABLE IF NOT EXISTS lake.upbit.market (
+  `market` STRING, `korean_name` STRING, `english_name` STRING, `state` STRING, `warning` BOOLEAN, `warning_since` TIMESTAMP_LTZ(3),
+  `caution` STRING, `caution_since` TIMESTAMP_LTZ(3), `first_seen` TIMESTAMP_LTZ(3), `listed_at` TIMESTAMP_LTZ(3), `delisted_at` TIMESTAMP_LTZ(3),
+  `changed_at` TIMESTAMP_LTZ(3),
+  PRIMARY KEY (`market`) NOT ENFORCED
+) WITH ('bucket' = '1', 'file.format' = 'parquet');
 
 -- Bars. window_start is an instant; a bar that is computed again replaces the one before. state: closed (by the watermark, all its trades were in time),
 -- repaired (computed again), incomplete (a gap of its trades is open, pending or lost; see gap).
@@ -416,6 +437,13 @@ SELECT `market`, `channel`, TO_TIMESTAMP_LTZ(`gap_from`, 3) AS `gap_from`, TO_TI
 FROM gap_topic
 WHERE `market` IS NOT NULL AND `channel` IS NOT NULL AND `gap_from` IS NOT NULL;
 
+INSERT INTO lake.upbit.market
+SELECT `market`, `korean_name`, `english_name`, `state`, `warning`, TO_TIMESTAMP_LTZ(`warning_since`, 3) AS `warning_since`, `caution`,
+  TO_TIMESTAMP_LTZ(`caution_since`, 3) AS `caution_since`, TO_TIMESTAMP_LTZ(`first_seen`, 3) AS `first_seen`,
+  TO_TIMESTAMP_LTZ(`listed_at`, 3) AS `listed_at`, TO_TIMESTAMP_LTZ(`delisted_at`, 3) AS `delisted_at`, `changed_at`
+FROM market_topic
+WHERE `market` IS NOT NULL;
+
 INSERT INTO lake.upbit.candle_1m
 SELECT `market`, CAST(`bar_start` AS TIMESTAMP_LTZ(3)) AS `window_start`, CAST(`bar_end` AS TIMESTAMP_LTZ(3)) AS `window_end`,
   CAST(SUBSTRING(`first` FROM 36) AS DECIMAL(20, 8)) AS `open`, `high`, `low`, CAST(SUBSTRING(`last` FROM 36) AS DECIMAL(20, 8)) AS `close`,
@@ -500,5 +528,12 @@ SELECT `code`, 'whale', DATE_FORMAT(`window_start`, 'yyyy-MM-dd HH:mm:ss'), DATE
 FROM TABLE(HOP(TABLE placed_trades, DESCRIPTOR(`ts`), INTERVAL '10' SECOND, INTERVAL '1' MINUTE))
 WHERE `turnover` >= 500000000
 GROUP BY `code`, `window_start`, `window_end`;
+
+-- Listings, delistings, warnings and cautions. Their time is when they were seen; a first look at the list raises none.
+INSERT INTO alert_topic
+SELECT `market`, `event`, DATE_FORMAT(`changed_at`, 'yyyy-MM-dd HH:mm:ss'), DATE_FORMAT(`changed_at`, 'yyyy-MM-dd HH:mm:ss'),
+  CAST(NULL AS DECIMAL(20, 8)), CAST(NULL AS DOUBLE), CAST(NULL AS DECIMAL(38, 8))
+FROM market_topic
+WHERE `market` IS NOT NULL AND `event` IN ('listing', 'delisting', 'warning', 'warning_released', 'caution', 'caution_released');
 
 END;

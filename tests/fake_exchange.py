@@ -1,6 +1,6 @@
 """An exchange of a few lines that shares no code with hoga: what the collector does on the wire is judged by it.
 
-In: a script (what to do with each connection), trades that REST knows. Out: what clients sent and asked. Speaks WebSocket, `/v1/market/all` and
+In: a script (what to do with each connection), trades that REST knows, `markets` that it lists, which may change. Out: what clients sent and asked. Speaks WebSocket, `/v1/market/all` and
 `/v1/trades/ticks` on one loopback port.
 """
 
@@ -38,6 +38,7 @@ class FakeExchange:
 
     def __init__(self, script: Callable[[ServerConnection, int], None], ticks: dict[str, list[dict]] | None = None):
         self.clients: list[Client] = []
+        self.markets = [market | {"market_event": dict(market["market_event"])} for market in MARKETS]
         self.ticks = ticks or {}
         self.asked: list[dict[str, str]] = []
         self._script = script
@@ -58,7 +59,7 @@ class FakeExchange:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
         if request.path.startswith("/v1/market/all"):
-            response = connection.respond(200, json.dumps(MARKETS, ensure_ascii=False))
+            response = connection.respond(200, json.dumps(self.markets, ensure_ascii=False))
             response.headers["Content-Type"] = "application/json"
             return response
         if request.path.startswith("/v1/trades/ticks"):

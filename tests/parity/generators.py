@@ -42,6 +42,29 @@ def upbit_trades(count: int = 6_000, seed: int = 11, per_second: float = 5.0, di
         yield {"topic": "upbit-trade", "partition": markets.index(market) % 3, "key": market, "timestamp_ms": at + 60, "value": f"{{{value}}}"}
 
 
+def upbit_markets() -> Iterator[dict]:
+    """The list of markets as it changes: first looks, a listing, a warning that is released, cautions, a new name, a delisting and a return; a record of no market."""
+    known: dict[str, dict] = {}
+    changes = [
+        ("KRW-BTC", "first", {}), ("KRW-ETH", "first", {"warning": True, "warning_since": 0}), ("BTC-XRP", "first", {"caution": "GLOBAL_PRICE_DIFFERENCES", "caution_since": 0}),
+        ("KRW-NEW", "listing", {"listed_at": 60_000}), ("KRW-ETH", "warning_released", {"warning": False, "warning_since": None}),
+        ("KRW-NEW", "caution", {"caution": "PRICE_FLUCTUATIONS,TRADING_VOLUME_SOARING", "caution_since": 90_000}), ("KRW-NEW", "warning", {"warning": True, "warning_since": 95_000}),
+        ("KRW-BTC", "renamed", {"english_name": "Bitcoin, the first"}), ("KRW-NEW", "caution_released", {"caution": None, "caution_since": None}),
+        ("BTC-XRP", "delisting", {"state": "delisted", "delisted_at": 120_000}), ("BTC-XRP", "listing", {"state": "listed", "delisted_at": None, "listed_at": 180_000}),
+        ("KRW-ETH", "delisting", {"state": "delisted", "delisted_at": 200_000}),
+    ]  # fmt: skip
+    partition = {"KRW-BTC": 0, "KRW-ETH": 1, "BTC-XRP": 2, "KRW-NEW": 0}
+    record = lambda market, at, value: {"topic": "upbit-market", "partition": partition[market], "key": market, "timestamp_ms": at, "value": value}
+    for number, (market, event, changed) in enumerate(changes):
+        at = START_MS + number * 20_000
+        start = {"korean_name": f"한 {market}", "english_name": market, "state": "listed", "warning": False, "warning_since": None, "caution": None, "caution_since": None,
+                 "first_seen": at, "listed_at": None, "delisted_at": None}  # fmt: skip
+        since = {name: START_MS + value if type(value) is int else value for name, value in changed.items()}
+        known[market] = known.get(market, {"market": market} | start) | since
+        yield record(market, at, json.dumps(known[market] | {"event": event}, ensure_ascii=False))
+    yield record("KRW-BTC", START_MS + 900_000, '{"market": null, "event": "listing"}')
+
+
 def keyed(count: int = 80, seed: int = 3) -> Iterator[dict]:
     """Ticks of four keys (one of them NULL) in time order, several in one millisecond, a NULL in any column now and then."""
     dice = random.Random(seed)

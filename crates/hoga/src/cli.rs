@@ -124,6 +124,15 @@ pub struct UpArgs {
     /// Log: how often it is synced to disk; lost power loses at most this much [default: 100ms]
     #[arg(long, value_name = "TIME")]
     pub log_fsync_interval: Option<String>,
+    /// Connections to the exchange that ask for the same, 1 to 5: while one of them stands nothing is lost [default: 1]
+    #[arg(long, value_name = "N")]
+    pub connections: Option<String>,
+    /// A connection is renewed before it is so old, the new one first; or off [default: 12h]
+    #[arg(long, value_name = "TIME")]
+    pub connection_age: Option<String>,
+    /// How often the exchange's list of markets is read, for listings, delistings and warnings; or off [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub market_list_interval: Option<String>,
     /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
     #[arg(long, value_name = "URL")]
     pub upbit_ws_url: Option<String>,
@@ -219,6 +228,15 @@ pub struct CollectArgs {
     /// Of topics that are made: the oldest records beyond this size are deleted [default: 10GiB]
     #[arg(long, value_name = "SIZE")]
     pub log_retention_bytes: Option<String>,
+    /// Connections to the exchange that ask for the same, 1 to 5: while one of them stands nothing is lost [default: 1]
+    #[arg(long, value_name = "N")]
+    pub connections: Option<String>,
+    /// A connection is renewed before it is so old, the new one first; or off [default: 12h]
+    #[arg(long, value_name = "TIME")]
+    pub connection_age: Option<String>,
+    /// How often the exchange's list of markets is read, for listings, delistings and warnings; or off [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub market_list_interval: Option<String>,
     /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
     #[arg(long, value_name = "URL")]
     pub upbit_ws_url: Option<String>,
@@ -251,6 +269,9 @@ impl From<CollectArgs> for UpArgs {
             http_token: args.http_token,
             log_retention: args.log_retention,
             log_retention_bytes: args.log_retention_bytes,
+            connections: args.connections,
+            connection_age: args.connection_age,
+            market_list_interval: args.market_list_interval,
             upbit_ws_url: args.upbit_ws_url,
             upbit_rest_url: args.upbit_rest_url,
             sim_markets: args.sim_markets,

@@ -24,7 +24,7 @@ use crate::up::PARTITIONS;
 use hoga_log::kafka::{KafkaLog, KafkaOptions, Login, Mechanism, Password};
 use hoga_log::{Log, LogError, Retention, TopicSpec};
 use hoga_model::StreamKind;
-use hoga_model::market::{BAR_TOPIC, DEAD_LETTER_TOPIC, GAP_TOPIC};
+use hoga_model::market::{BAR_TOPIC, DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::time::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,9 @@ impl Cluster {
             log.ensure_topic(&TopicSpec { retention, ..TopicSpec::new(DEAD_LETTER_TOPIC, 1) })?;
             log.ensure_topic(&TopicSpec { retention, ..TopicSpec::new(BAR_TOPIC, PARTITIONS) })?;
             let for_ever = Retention { max_age_ms: None, max_bytes: None };
-            log.ensure_topic(&TopicSpec { retention: for_ever, ..TopicSpec::new(GAP_TOPIC, PARTITIONS) })?;
+            for topic in [GAP_TOPIC, MARKET_TOPIC] {
+                log.ensure_topic(&TopicSpec { retention: for_ever, ..TopicSpec::new(topic, PARTITIONS) })?;
+            }
             log.ensure_state_topic(STATE_TOPIC)?;
             Ok(Cluster { log: Arc::new(log), options })
         };

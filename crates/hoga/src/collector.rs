@@ -8,6 +8,7 @@
 //! on the wire: the gap of the restart begins before it, and repair asks for it again.
 
 pub mod gap_log;
+pub mod listing_log;
 pub mod trade_index;
 
 pub use trade_index::TradeSaver;
@@ -17,10 +18,11 @@ use bytes::Bytes;
 use hoga_engine::dead_letter::DeadLetter;
 use hoga_engine::stats::Counter;
 use hoga_log::{Log, LogError, Record, partition_for_key};
-use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC};
+use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Event, Message, read_frame};
 use hoga_upbit::gap::{Cause, Gap, Ledger, Lost};
+use hoga_upbit::listing::{Event as ListEvent, Listing, Listings};
 use hoga_upbit::rest::ticks::PastTrade;
 use hoga_upbit::standby::TradeIndex;
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub struct Collector {
     letters: Vec<Record>,
     /// Changes of gaps by partition.
     gaps: Vec<Vec<Record>>,
+    /// Changes of the list of markets by partition.
+    listings: Vec<Vec<Record>>,
     waiting_records: usize,
     waiting_bytes: usize,
     pub ledger: Ledger,
@@ -130,6 +134,7 @@ impl Collector {
             waiting,
             letters: Vec::new(),
             gaps: vec![Vec::new(); PARTITIONS as usize],
+            listings: vec![Vec::new(); PARTITIONS as usize],
             waiting_records: 0,
             waiting_bytes: 0,
             ledger,
@@ -142,8 +147,8 @@ impl Collector {
     }
 
     /// The process begins: nobody has listened since `from_ms`.
-    pub fn restart(&mut self, from_ms: i64, now_ms: i64) -> Result<(), CollectError> {
-        let opened = self.ledger.restart(from_ms);
+    pub fn restart(&mut self, from_ms: i64, listings: &Listings, now_ms: i64) -> Result<(), CollectError> {
+        let opened = self.ledger.restart(from_ms, |market| listings.is_delisted(market));
         if !opened.is_empty() {
             tracing::info!(
                 gaps = opened.len(),
@@ -155,11 +160,47 @@ impl Collector {
         self.flush()
     }
 
-    /// What the connection brings is lost from its newest event on; the ledger has it before anything else happens.
-    pub fn lost(&mut self, cause: Cause, now_ms: i64) -> Result<(), CollectError> {
-        let from_ms = self.clock.earliest(self.clock.recv_ms.unwrap_or(now_ms));
+    /// What connections bring is lost from the newest event on, or from `covered_ms` if that is earlier; the ledger has it before anything else
+    /// happens.
+    pub fn lost(&mut self, cause: Cause, covered_ms: Option<i64>, now_ms: i64) -> Result<(), CollectError> {
+        let newest_ms = self.clock.recv_ms.unwrap_or(now_ms);
+        let from_ms = self.clock.earliest(covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms)));
         let opened = self.ledger.lost(Lost { cause, from_ms });
         self.note_gaps(&opened, now_ms);
+        self.flush()
+    }
+
+    /// Between these times nothing came, though some connection stood all the time.
+    pub fn hole(&mut self, cause: Cause, from_ms: i64, to_ms: i64, now_ms: i64) -> Result<(), CollectError> {
+        let lost = Lost { cause, from_ms: self.clock.earliest(from_ms) };
+        let found = self.ledger.hole(lost, self.clock.latest(to_ms));
+        self.note_gaps(&found, now_ms);
+        self.flush()
+    }
+
+    /// The exchange's list of markets has changed. Nothing is expected of what is delisted.
+    pub fn list_changed(&mut self, changes: &[Listing], now_ms: i64) -> Result<(), CollectError> {
+        for change in changes {
+            let (partition, record) = listing_log::record(change, now_ms);
+            self.waiting_records += 1;
+            self.waiting_bytes += bytes_of(&record);
+            self.listings[partition as usize].push(record);
+            if change.event == ListEvent::Delisting
+                && let Ok(market) = Market::parse(&change.market)
+            {
+                let ended = self.ledger.leave(&market, self.clock.latest(now_ms));
+                self.note_gaps(&ended, now_ms);
+            }
+        }
+        self.flush()
+    }
+
+    /// These are collected, too; at `since_ms` they were not on the list yet.
+    pub fn joined(&mut self, markets: &[Market], since_ms: i64, now_ms: i64) -> Result<(), CollectError> {
+        for market in markets {
+            let opened = self.ledger.join(market, self.clock.earliest(since_ms));
+            self.note_gaps(&opened, now_ms);
+        }
         self.flush()
     }
 
@@ -251,6 +292,12 @@ impl Collector {
             self.waiting_records -= self.letters.len();
             self.waiting_bytes -= self.letters.iter().map(bytes_of).sum::<usize>();
             self.letters.clear();
+        }
+        for (partition, records) in self.listings.iter_mut().enumerate().filter(|(_, records)| !records.is_empty()) {
+            self.log.append(MARKET_TOPIC, partition as u32, records)?;
+            self.waiting_records -= records.len();
+            self.waiting_bytes -= records.iter().map(bytes_of).sum::<usize>();
+            records.clear();
         }
         // last: what a gap's end says is true by then
         for (partition, records) in self.gaps.iter_mut().enumerate().filter(|(_, records)| !records.is_empty()) {

@@ -8,11 +8,14 @@ pub use warehouse::{COMMIT_USER, Warehouse};
 
 use crate::cli::UpArgs;
 use crate::failure::Failure;
+use hoga_upbit::session::CONNECTIONS_MAX;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILE: &str = "hoga.toml";
+/// A renewal takes a second or two.
+const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
 const SASL_MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,12 @@ pub struct UpConfig {
     pub log_retention_bytes: u64,
     pub log_compressed: bool,
     pub log_fsync_interval: Duration,
+    /// Overlapping connections to the exchange that ask for the same.
+    pub connections: usize,
+    /// A connection is renewed before it is older; None: never.
+    pub connection_age: Option<Duration>,
+    /// How often the exchange's list of markets is read again; None: never.
+    pub market_list_interval: Option<Duration>,
     pub upbit_ws_url: String,
     pub upbit_rest_url: String,
     /// How often each market's trades are compared with the exchange's list; None: never without a gap.
@@ -126,7 +135,7 @@ impl UpConfig {
 }
 
 /// Every option by its name: the list that flags, environment and file share.
-fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 45] {
+fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 48] {
     [
         ("source", &args.source),
         ("pipeline", &args.pipeline),
@@ -164,6 +173,9 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 45] {
         ("log-retention-bytes", &args.log_retention_bytes),
         ("log-compression", &args.log_compression),
         ("log-fsync-interval", &args.log_fsync_interval),
+        ("connections", &args.connections),
+        ("connection-age", &args.connection_age),
+        ("market-list-interval", &args.market_list_interval),
         ("upbit-ws-url", &args.upbit_ws_url),
         ("upbit-rest-url", &args.upbit_rest_url),
         ("verify-interval", &args.verify_interval),
@@ -218,6 +230,24 @@ impl Settings<'_> {
                 _ => Err("write lz4 or none".into()),
             }),
             log_fsync_interval: self.parse("log-fsync-interval", "100ms", parse_duration),
+            connections: self.parse("connections", "1", |text| {
+                let connections = text.parse().ok().filter(|count| (1..=CONNECTIONS_MAX).contains(count));
+                connections.ok_or_else(|| format!("write a number from 1 to {CONNECTIONS_MAX}"))
+            }),
+            connection_age: self.parse("connection-age", "12h", |text| match text {
+                "off" => Ok(None),
+                _ => match parse_duration(text)? {
+                    age if age >= CONNECTION_AGE_MIN => Ok(Some(age)),
+                    _ => Err("write 1s or more, or off".to_owned()),
+                },
+            }),
+            market_list_interval: self.parse("market-list-interval", "1m", |text| match text {
+                "off" => Ok(None),
+                _ => match parse_duration(text)? {
+                    interval if interval >= Duration::from_secs(1) => Ok(Some(interval)),
+                    _ => Err("write 1s or more, or off".to_owned()),
+                },
+            }),
             upbit_ws_url: self.parse("upbit-ws-url", "wss://api.upbit.com/websocket/v1", |text| {
                 parse_url(text, &["ws://", "wss://"])
             }),

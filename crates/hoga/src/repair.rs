@@ -148,7 +148,9 @@ impl Repairer {
                 }
             }
             RepairError::Exchange(error) if hoga_model::Faulty::retry(error) => backoff.next_ms(),
-            // this market's own trouble, such as that it is not listed any more: the others go on
+            // the exchange does not know it any more: it will not tell
+            RepairError::Exchange(UpbitError::Answer { status: 404, .. }) if self.give_up(job) => 0,
+            // this market's own trouble: the others go on
             _ => {
                 plan.postpone(&job.market, self.clock.now_ms());
                 0
@@ -156,6 +158,23 @@ impl Repairer {
         };
         tracing::warn!(%error, market = %job.market, gaps = job.gaps.len(), wait_ms, "missed trades were not got; they are asked for again");
         Duration::from_millis(wait_ms)
+    }
+
+    /// The gaps of a market that is not listed any more are lost; false if it is.
+    fn give_up(&self, job: &Job) -> bool {
+        let mut collector = lock(&self.collector);
+        if collector.ledger.is_listening(&job.market) {
+            return false;
+        }
+        let settled = job.gaps.iter();
+        let changed: Vec<Gap> = settled
+            .filter_map(|gap| collector.ledger.settle(&job.market, gap.from_ms, State::Lost, gap.trades_repaired))
+            .collect();
+        collector.note_gaps(&changed, self.clock.now_ms());
+        if let Err(error) = collector.flush() {
+            tracing::error!(%error, "a gap waits for the log");
+        }
+        true
     }
 
     /// Compares, repairs, and settles the job's gaps. When it is cancelled on the way, nothing is settled.

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod health;
 mod kafka;
 mod log_place;
+pub mod market_list;
 pub mod procedures;
 pub mod process;
 mod program_pages;

@@ -63,6 +63,8 @@ pub struct MarketInfo {
     pub english_name: String,
     /// 유의 (investment warning) is set.
     pub warning: bool,
+    /// The cautions (주의) that are set, by Upbit's names, sorted.
+    pub cautions: Vec<String>,
 }
 
 /// The streams hoga collects. Each has a topic of its own.
@@ -103,6 +105,9 @@ pub const GAP_TOPIC: &str = "upbit-gap";
 
 /// Where bars go that were computed again, keyed by market.
 pub const BAR_TOPIC: &str = "upbit-bar";
+
+/// Where every change of the exchange's list of markets goes, keyed by market.
+pub const MARKET_TOPIC: &str = "upbit-market";
 
 #[cfg(test)]
 mod tests {

@@ -88,6 +88,7 @@ export class HealthView {
       [t("memory"), bytes(process.resident_bytes), ""],
       [t("cpu"), `${rounded(process.cpu_cores * 100, 0)}%`, ""],
       [t("reconnects"), group(String(source.reconnects_total)), ""],
+      ...connectionTiles(source.connections),
       [t("uptime"), `${duration(health.uptime_ms)} · v${health.version}`, ""],
     ]);
   }
@@ -191,3 +192,9 @@ function sparkline() {
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const count = (value) => group(String(value));
 const milliseconds = (value) => (value === null ? "–" : `${value.toFixed(value < 10 ? 1 : 0)} ms`);
+
+/// Of several connections: how many bring every market, and how many were lost.
+function connectionTiles({ wanted, settled, lost_total: lost }) {
+  if (wanted < 2) return [];
+  return [[t("connections"), `${settled}/${wanted} · ${count(lost)} ${t("lost")}`, settled < wanted ? "bad" : ""]];
+}

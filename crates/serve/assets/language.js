@@ -72,6 +72,8 @@ const WORDS = {
   uptime: ["가동 시간", "uptime"],
   source: ["소스", "source"],
   reconnects: ["재접속", "reconnects"],
+  connections: ["연결", "connections"],
+  lost: ["끊김", "lost"],
   checkpoint: ["체크포인트", "checkpoint"],
   cpu: ["CPU", "CPU"],
   lastCommit: ["마지막 커밋", "last commit"],

@@ -135,6 +135,7 @@ impl RandomMarket {
             korean_name: names.1.to_owned(),
             english_name: names.2.to_owned(),
             warning: index % 9 == 7,
+            cautions: Vec::new(),
         };
         self.coins.iter().zip(&COINS).enumerate().map(info).collect()
     }
@@ -306,6 +307,7 @@ fn health_source(source: String, received: Arc<AtomicU64>) -> hoga_serve::health
                 state,
                 reason,
                 reconnects_total: 2,
+                ..SourceHealth::default()
             },
             streams: names
                 .map(|name| StreamHealth {

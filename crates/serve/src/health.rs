@@ -115,8 +115,27 @@ pub struct SourceHealth {
     pub reason: Option<String>,
     /// When the next attempt is made, from now.
     pub retry_in_ms: Option<u64>,
-    /// How often the session was made again.
+    /// How often a connection was made again.
     pub reconnects_total: u64,
+    #[serde(default)]
+    pub connections: ConnectionsHealth,
+}
+
+/// The connections to the exchange, which all ask for the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionsHealth {
+    /// How many there should be.
+    pub wanted: u64,
+    /// Those that stand and have brought the first of every market.
+    pub settled: u64,
+    /// Those that stood and were lost.
+    pub lost_total: u64,
+    /// Those that were replaced for their age, or for something else was to be asked for.
+    pub renewed_total: u64,
+    /// Frames that another connection had brought already.
+    pub repeated_total: u64,
+    /// Why the last one was lost while others stood.
+    pub loss: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,8 +43,8 @@ fn the_shipped_pipeline() {
                 assert_eq!(kafka.bootstrap_servers.as_deref(), Some("127.0.0.1:9092"));
                 assert!(kafka.json.ignore_parse_errors && table.temporary);
                 let delay_ms = match kafka.topic.as_str() {
-                    // no window is over gaps
-                    "upbit-gap" => None,
+                    // no window is over gaps and the list of markets
+                    "upbit-gap" | "upbit-market" => None,
                     "upbit-bar" => Some(0),
                     _ => Some(5_000),
                 };
@@ -54,7 +54,7 @@ fn the_shipped_pipeline() {
             Connector::Paimon(_) => None,
         })
         .collect();
-    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap", "upbit-bar"]);
+    assert_eq!(topics, ["upbit-ticker", "upbit-trade", "upbit-orderbook", "upbit-gap", "upbit-bar", "upbit-market"]);
     let jobs: Vec<String> = pipeline
         .jobs
         .iter()
@@ -65,13 +65,15 @@ fn the_shipped_pipeline() {
         0 lake.upbit.trade <- default_catalog.default_database.trade_topic (19)
         0 lake.upbit.orderbook <- default_catalog.default_database.orderbook_topic (9)
         0 lake.upbit.gap <- default_catalog.default_database.gap_topic (9)
+        0 lake.upbit.market <- default_catalog.default_database.market_topic (12)
         0 lake.upbit.candle_1m <- default_catalog.default_database.bars_1m (13)
         0 lake.upbit.candle_5m <- default_catalog.default_database.bars_5m (13)
         0 lake.upbit.candle_15m <- default_catalog.default_database.bars_15m (13)
         0 lake.upbit.candle_1h <- default_catalog.default_database.bars_1h (13)
         0 lake.upbit.candle_1d <- default_catalog.default_database.bars_1d (13)
         0 default_catalog.default_database.alert_topic <- default_catalog.default_database.bars_1m (7)
-        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.placed_trades (7)"#]]
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.placed_trades (7)
+        0 default_catalog.default_database.alert_topic <- default_catalog.default_database.market_topic (7)"#]]
     .assert_eq(&jobs.join("\n"));
     expect_file!["golden/upbit-orderbook.txt"].assert_eq(&format!(
         "{}--\n{}--\n{}\n",

@@ -8,8 +8,10 @@ use std::fmt;
 use hoga_model::{Market, StreamKind};
 use serde::{Deserialize, Serialize};
 
+mod coverage;
 mod ledger;
 
+pub use coverage::{Coverage, Ending};
 pub use ledger::{Ledger, Lost};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,9 +95,19 @@ fn read_markets(body: &[u8]) -> Result<Vec<MarketInfo>, String> {
             english_name: text(row, "english_name"),
             warning: row.get("market_warning").and_then(Value::as_str) == Some("CAUTION")
                 || row.pointer("/market_event/warning").and_then(Value::as_bool) == Some(true),
+            cautions: read_cautions(row),
         });
     }
     if markets.is_empty() { Err(format!("{} rows, and none has a market code", rows.len())) } else { Ok(markets) }
+}
+
+/// The names of the cautions that are set, sorted.
+fn read_cautions(row: &Value) -> Vec<String> {
+    let cautions = row.pointer("/market_event/caution").and_then(Value::as_object);
+    let is_set = |(_, value): &(&String, &Value)| value.as_bool() == Some(true);
+    let mut names: Vec<String> = cautions.into_iter().flatten().filter(is_set).map(|(name, _)| name.clone()).collect();
+    names.sort();
+    names
 }
 
 /// A successful answer.

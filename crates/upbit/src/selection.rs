@@ -34,6 +34,13 @@ pub fn select_markets(listed: &[MarketInfo], chosen: &str) -> Result<Vec<Market>
     if markets.is_empty() { Err(UpbitError::NoMarkets) } else { Ok(markets) }
 }
 
+/// The same of a list that has changed: names that are not on it, any more or yet, are passed over.
+pub fn matching_markets(listed: &[MarketInfo], chosen: &str) -> Vec<Market> {
+    let items: Vec<&str> = chosen.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let is_chosen = |market: &&Market| items.iter().any(|item| is_meant(market, item));
+    listed.iter().map(|info| &info.market).filter(is_chosen).cloned().collect()
+}
+
 fn is_meant(market: &Market, item: &str) -> bool {
     item == "all" || market.as_str() == item || market.quote() == item
 }
@@ -92,6 +99,7 @@ mod tests {
             korean_name: String::new(),
             english_name: String::new(),
             warning: false,
+            cautions: Vec::new(),
         };
         ["KRW-BTC", "KRW-ETH", "BTC-ETH", "KRW-SOL", "USDT-BTC", "KRW-AERGO"].map(info).to_vec()
     }
@@ -109,6 +117,13 @@ mod tests {
         assert_eq!(select("all"), "KRW-BTC KRW-ETH BTC-ETH KRW-SOL USDT-BTC KRW-AERGO");
         assert_eq!(select("KRW-ETH, KRW-BTC,KRW-ETH,"), "KRW-ETH KRW-BTC");
         assert_eq!(select("USDT,KRW-SOL"), "USDT-BTC KRW-SOL");
+    }
+
+    #[test]
+    fn of_a_list_that_has_changed_what_is_there() {
+        let codes = |chosen| matching_markets(&listed(), chosen).iter().map(Market::to_string).collect::<Vec<_>>();
+        assert_eq!(codes("KRW-ETH,KRW-GONE, BTC"), ["KRW-ETH", "BTC-ETH"]);
+        assert_eq!(codes("all").len(), 6);
     }
 
     #[test]

@@ -1,28 +1,40 @@
-//! Keeps one WebSocket connection to the exchange: connects, subscribes, hands every frame over, comes back when it is lost.
+//! Keeps WebSocket connections to the exchange: connects, subscribes, hands every frame over, comes back when one is lost.
 //!
-//! In: a [`SessionConfig`]. Out: frames and states to a [`Handler`]. State: the back-off.
+//! One connection, or several that ask for the same: then each frame is handed over once, from whichever is first, and the loss of one is no
+//! loss. A connection is renewed before it is too old, or when something else is to be asked for: the new one first, then the old one ends.
+//! In: a [`SessionConfig`]. Out: frames and states to a [`Handler`]. State: the connections.
 //! Not here: what a frame means to the rest of hoga; what to do about an error ([`run`] only ends, the caller decides).
 //! Invariant: no `Origin` header is sent, ever; with one, the exchange allows one request in ten seconds.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hoga_model::Market;
 use hoga_model::time::Clock;
+use tokio::sync::watch::Receiver;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::error::{BoxError, UpbitError, in_words};
 use crate::subscription::Subscription;
 
 mod connect;
 mod conversation;
+mod group;
+mod line;
+mod member;
 mod watch;
 
-use connect::{Target, Unreached};
-use conversation::{Conversation, Ended};
+pub use group::SocketStats;
+
+use connect::Target;
+use group::{Group, lock};
+use member::{Shared, keep_up};
 
 /// Upbit's own WebSocket address.
 pub const WEBSOCKET_URL: &str = "wss://api.upbit.com/websocket/v1";
@@ -37,6 +49,10 @@ pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const STALL_FRAMES: f64 = 100.0;
 pub const STALL_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 pub const STALL_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// At most so many connections: five connects a second are allowed, and all of them may have to come back at once.
+pub const CONNECTIONS_MAX: usize = 5;
+/// Between two looks at what is to be renewed.
+const STEP_INTERVAL: Duration = Duration::from_millis(200);
 /// For a connection that never brought any data.
 pub const NO_DATA_TIMEOUT: Duration = Duration::from_secs(30);
 /// For name lookup, TCP, TLS and the WebSocket handshake together.
@@ -65,10 +81,17 @@ pub struct SessionConfig {
     pub ping_interval: Duration,
     pub silence_timeout: Duration,
     pub snapshot_timeout: Duration,
+    /// Connections that ask for the same, 1 to [`CONNECTIONS_MAX`].
+    pub connections: usize,
+    /// A connection is renewed before it is older; None: never.
+    pub age_max: Option<Duration>,
+    /// What else is to be asked for, once there is something.
+    pub changes: Option<Receiver<Subscription>>,
+    pub stats: Arc<SocketStats>,
 }
 
 impl SessionConfig {
-    /// Upbit's address and times that suit it.
+    /// Upbit's address and times that suit it; one connection.
     pub fn new(subscription: Subscription) -> SessionConfig {
         SessionConfig {
             url: WEBSOCKET_URL.to_owned(),
@@ -77,6 +100,10 @@ impl SessionConfig {
             ping_interval: PING_INTERVAL,
             silence_timeout: SILENCE_TIMEOUT,
             snapshot_timeout: SNAPSHOT_TIMEOUT,
+            connections: 1,
+            age_max: None,
+            changes: None,
+            stats: Arc::default(),
         }
     }
 }
@@ -111,11 +138,23 @@ pub enum SessionState {
         reason: String,
         retry_in_ms: u64,
     },
-    /// A connection that stood has ended.
+    /// A connection that stood has ended, and no other is left.
     Disconnected {
         loss: Loss,
         reason: String,
         retry_in_ms: u64,
+        /// Of several: everything that was published before was received. A single one was last heard when its newest event came.
+        covered_ms: Option<i64>,
+    },
+    /// One of several connections has ended, or did not come about; `live` others stand.
+    Thinned {
+        /// None: it did not come about.
+        loss: Option<Loss>,
+        reason: String,
+        retry_in_ms: u64,
+        live: usize,
+        /// From when to when nothing came all the same: the others were not there yet.
+        hole_ms: Option<(i64, i64)>,
     },
     /// So many frames of a recording were handed over.
     Replaying {
@@ -137,51 +176,43 @@ pub async fn run(
     handler: &mut dyn Handler,
 ) -> Result<(), UpbitError> {
     let target = Target::new(&config.url)?;
+    config.subscription.request_frame("hoga")?;
+    let connections = config.connections.clamp(1, CONNECTIONS_MAX);
+    let subscription = Arc::new(config.subscription.clone());
+    let group = Group::new(handler, config.stats.clone(), connections, config.age_max, subscription);
     let started_ms = clock.now_ms();
-    let mut backoff = Backoff::new(started_ms as u64);
-    let mut silent = Vec::new();
-    for connection in 1_u64.. {
-        let ticket = format!("hoga-{started_ms}-{connection}");
-        let request = config.subscription.request_frame(&ticket)?;
-        handler.on_state(SessionState::Connecting { attempt: backoff.failures().saturating_add(1) });
-        let connected = tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            connected = target.connect(config.connect_timeout) => connected,
-        };
-        let (state, retry_in_ms) = match connected {
-            Err(Unreached { reason, status }) => {
-                let limited = status.and_then(|status| backoff.after_status_ms(status));
-                let retry_in_ms = limited.unwrap_or_else(|| backoff.next_ms());
-                (SessionState::Unreachable { reason, retry_in_ms }, retry_in_ms)
-            }
-            Ok(socket) => {
-                handler.on_state(SessionState::Connected);
-                let conversation = Conversation {
-                    config: &config,
-                    clock: &*clock,
-                    cancel: &cancel,
-                    handler: &mut *handler,
-                    silent: &mut silent,
-                };
-                match conversation.hold(socket, request).await? {
-                    Ended::Cancelled => return Ok(()),
-                    Ended::Lost { loss, reason, had_data } => {
-                        if had_data {
-                            backoff.reset();
-                        }
-                        let retry_in_ms = backoff.next_ms();
-                        (SessionState::Disconnected { loss, reason, retry_in_ms }, retry_in_ms)
-                    }
-                }
-            }
-        };
-        handler.on_state(state);
+    let group = Mutex::new(group);
+    let shared = Shared { config: &config, target, clock, started_ms, connects: AtomicU64::new(0), group };
+    let mut changes = config.changes.clone();
+    let has_steps = connections > 1 || config.age_max.is_some() || changes.is_some();
+    let mut steps = tokio::time::interval(STEP_INTERVAL);
+    steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let starts = lock(&shared.group).start(&cancel);
+    let mut kept: FuturesUnordered<_> = starts.into_iter().map(|start| keep_up(&shared, start)).collect();
+    loop {
         tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            () = tokio::time::sleep(Duration::from_millis(retry_in_ms)) => {}
+            ended = kept.next() => match ended {
+                None => return Ok(()),
+                Some(ended) => lock(&shared.group).released(ended?),
+            },
+            _ = steps.tick(), if has_steps => {
+                let start = lock(&shared.group).step(&cancel);
+                kept.extend(start.map(|start| keep_up(&shared, start)));
+            }
+            subscription = changed(&mut changes) => lock(&shared.group).resubscribe(subscription),
         }
     }
-    Ok(())
+}
+
+/// What is to be asked for from now on; waits for ever if nothing else ever is.
+async fn changed(changes: &mut Option<Receiver<Subscription>>) -> Subscription {
+    if let Some(receiver) = changes
+        && receiver.changed().await.is_ok()
+    {
+        return receiver.borrow_and_update().clone();
+    }
+    *changes = None;
+    std::future::pending().await
 }
 
 impl fmt::Display for SessionState {
@@ -203,6 +234,14 @@ impl fmt::Display for SessionState {
             }
             SessionState::Disconnected { reason, retry_in_ms, .. } => {
                 write!(f, "the connection was lost: {reason}; next try in {}", in_words(*retry_in_ms))
+            }
+            SessionState::Thinned { loss, reason, retry_in_ms, live, hole_ms } => {
+                let lost = if loss.is_some() { "is lost" } else { "does not come about" };
+                write!(f, "one of the connections {lost}: {reason}; others go on: {live}")?;
+                if let Some((from_ms, to_ms)) = hole_ms {
+                    write!(f, ", but nothing came for {}", in_words((to_ms - from_ms).unsigned_abs()))?;
+                }
+                write!(f, "; next try in {}", in_words(*retry_in_ms))
             }
             SessionState::Replaying { frames } => write!(f, "replaying: {frames} frames so far"),
             SessionState::Replayed { frames } => write!(f, "replayed: {frames} frames"),

@@ -257,7 +257,7 @@ fn fingerprint(what: &What) -> u64 {
 }
 
 /// The value without what it says of `stream_type`.
-fn around_stream_type(value: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn around_stream_type(value: &[u8]) -> (&[u8], &[u8]) {
     const NAME: &[u8] = b"\"stream_type\":\"";
     let Some(at) = memchr::memmem::rfind(value, NAME) else { return (value, &[]) };
     let (before, rest) = value.split_at(at);

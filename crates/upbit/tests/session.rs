@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -325,4 +326,83 @@ async fn mistakes_in_the_configuration_end_it_before_it_connects() {
     }
     let nothing = SessionConfig::new(Subscription::all_streams(Vec::new()));
     assert!(matches!(collect(nothing, Collected::new()).await.1, Err(UpbitError::NoMarkets)));
+}
+
+/// Sends a ticker on its own task, and then whatever `then` gives, every few milliseconds.
+fn keep_sending(mut socket: Socket, then: impl Fn(usize) -> Option<String> + Send + 'static) {
+    tokio::spawn(async move {
+        let _ = socket.next().await;
+        for number in 0.. {
+            let Some(frame) = then(number) else { break };
+            if socket.send(Message::binary(frame)).await.is_err() {
+                return;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(5), socket.next()).await;
+        }
+        let _ = socket.close(None).await;
+    });
+}
+
+fn numbered(number: usize) -> String {
+    TICKER.replace("\"timestamp\":1", &format!("\"timestamp\":{number}")).replace("SNAPSHOT", "REALTIME")
+}
+
+#[tokio::test]
+async fn of_two_connections_the_loss_of_one_is_not_a_disconnect_and_frames_come_once() {
+    // the second connection is closed at its 20th frame; the first one's frames go on
+    let (url, serving, _headers) = exchange(|connection, socket| async move {
+        keep_sending(socket, move |number| (connection != 1 || number < 20).then(|| numbered(number)));
+    })
+    .await;
+    let config = SessionConfig { connections: 2, ..config(url) };
+    let stats = config.stats.clone();
+    let (collected, answer) = collect(config, Collected { cancel_after_frames: 200, ..Collected::new() }).await;
+    answer.unwrap();
+    let distinct: std::collections::HashSet<_> = collected.frames.iter().collect();
+    assert!(distinct.len() == collected.frames.len() && stats.repeated.load(Relaxed) >= 20, "{stats:?}");
+    assert!(stats.lost.load(Relaxed) >= 1);
+    assert!(collected.states.iter().any(|state| matches!(state, SessionState::Thinned { live: 1, hole_ms: None, .. })));
+    assert!(!collected.states.iter().any(|state| matches!(state, SessionState::Disconnected { .. })));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_connection_is_renewed_before_the_old_one_ends() {
+    let (sender, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let (url, serving, _headers) = exchange(move |connection, mut socket| {
+        let sender = sender.clone();
+        async move {
+            sender.send(format!("{connection} begins")).unwrap();
+            tokio::spawn(async move {
+                let _ = socket.next().await;
+                socket.send(Message::binary(TICKER)).await.unwrap();
+                listen(socket).await;
+                let _ = sender.send(format!("{connection} ends"));
+            });
+        }
+    })
+    .await;
+    let config = SessionConfig {
+        age_max: Some(Duration::from_millis(300)),
+        ping_interval: Duration::from_millis(20),
+        ..config(url)
+    };
+    let stats = config.stats.clone();
+    let collected = Collected::new();
+    let cancel = collected.cancel.clone();
+    let watching = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            seen.push(ends.recv().await.unwrap());
+        }
+        cancel.cancel();
+        seen
+    });
+    let (collected, answer) = collect(config, collected).await;
+    answer.unwrap();
+    assert_eq!(watching.await.unwrap(), ["0 begins", "1 begins", "0 ends", "2 begins"]);
+    assert!(stats.renewed.load(Relaxed) >= 1 && stats.lost.load(Relaxed) == 0, "{stats:?}");
+    assert_eq!(collected.frames.len(), 1, "a snapshot of what is received tells nothing");
+    assert_eq!(collected.waits(), Vec::<u64>::new());
+    serving.abort();
 }

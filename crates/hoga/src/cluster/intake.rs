@@ -3,6 +3,7 @@
 use crate::collector::CollectError;
 use crate::up::collect::Sink;
 use crate::up::exchange::Exchange;
+use crate::up::market_list::{MarketList, NoKeeper};
 use bytes::Bytes;
 use hoga_log::LogError;
 use hoga_upbit::error::BoxError;
@@ -135,7 +136,11 @@ impl Handler for Intake {
 }
 
 impl Sink for Intake {
-    // a cluster's collector keeps no ledger of gaps yet
+    // a cluster's collector keeps no list of markets and no ledger of gaps yet
+    fn market_list(&mut self) -> MarketList {
+        MarketList { listings: Default::default(), keeper: Arc::new(NoKeeper) }
+    }
+
     fn listen(&mut self, _markets: &[hoga_model::Market]) {}
 
     fn overflowed(&mut self) {}
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     fn a_full_buffer_stops_the_session_until_half_is_gone() {
         let buffer = Arc::new(Buffer::default());
-        let mut intake = Intake::new(buffer.clone(), Arc::new(Exchange::new("sim".into(), true)), false);
+        let mut intake = Intake::new(buffer.clone(), Arc::new(Exchange::new("sim".into(), true, 1)), false);
         let frame = Bytes::from(vec![0; 1 << 20]);
         let refused = (0..100).position(|at| intake.on_frame(frame.clone(), at).is_err());
         assert_eq!(refused, Some(64));

@@ -13,6 +13,7 @@ fn log() -> Arc<MemoryLog> {
     }
     log.create_topic(&TopicSpec::new(DEAD_LETTER_TOPIC, 1)).expect("a new topic");
     log.create_topic(&TopicSpec::new(GAP_TOPIC, PARTITIONS)).expect("a new topic");
+    log.create_topic(&TopicSpec::new(MARKET_TOPIC, PARTITIONS)).expect("a new topic");
     log
 }
 
@@ -102,7 +103,7 @@ fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     let mut first = collector(&log, TradeIndex::default());
     first.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
     accept(&mut first, TRADE);
-    first.lost(Cause::Stall, 50).expect("the log has room");
+    first.lost(Cause::Stall, None, 50).expect("the log has room");
     let gaps = trade_gaps(&log);
     assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Pending") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
     drop(first);
@@ -111,7 +112,7 @@ fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     let (ledger, newest_ms) = gap_log::load(&*log).expect("a readable log");
     assert_eq!((newest_ms, ledger.counts()), (Some(42), (3, 1)));
     let mut second = Collector::new(log.clone(), TradeIndex::default(), ledger, Arc::default());
-    second.restart(42, 60).expect("the log has room");
+    second.restart(42, &Listings::default(), 60).expect("the log has room");
     assert_eq!(trade_gaps(&log).len(), 2, "the hole goes on");
     second.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
     second.accept(&Bytes::from(TRADE.replace("790001", "790009")), 70).expect("the log has room");
@@ -144,4 +145,29 @@ fn repaired_trades_go_to_the_same_topic_once_and_ids_that_were_forgotten_are_fou
     assert_eq!(ids(0, u64::MAX).len(), 3);
     assert_eq!(ids(50, u64::MAX), HashSet::from([17853950437790002, 7]));
     assert_eq!(ids(0, 100), HashSet::from([7]));
+}
+
+#[test]
+fn the_list_of_markets_is_in_its_topic_and_a_delisting_ends_gaps() {
+    let log = log();
+    let mut collector = collector(&log, TradeIndex::default());
+    let info = |code: &str| hoga_model::MarketInfo {
+        market: Market::parse(code).expect("a code"),
+        korean_name: "한".to_owned(),
+        english_name: String::new(),
+        warning: false,
+        cautions: Vec::new(),
+    };
+    let both = [info("KRW-BTC"), info("KRW-ETH")];
+    collector.ledger.listen(&[both[0].market.clone(), both[1].market.clone()]);
+    accept(&mut collector, TRADE);
+    collector.lost(Cause::Disconnect, None, 50).expect("the log has room");
+    let mut listings = listing_log::load(&*log).expect("an empty topic");
+    for (list, now_ms) in [(&both[..], 60), (&both[1..], 70), (&both[1..], 80)] {
+        let changes = listings.update(list, now_ms);
+        collector.list_changed(&changes, now_ms).expect("the log has room");
+    }
+    assert_eq!(records(&log, MARKET_TOPIC, PARTITIONS).len(), 3);
+    assert_eq!(listing_log::load(&*log).expect("a readable topic").listed().count(), 1);
+    assert!(trade_gaps(&log)[2].ends_with(" disconnect Pending"), "{:?}", trade_gaps(&log));
 }

@@ -34,7 +34,8 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     topology::stop_on_signals(&cancel)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stats = Arc::new(CollectorStats::default());
-    let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
+    let exchange =
+        Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
     let cluster = Cluster::open(&config).await?;
     let parts = RelayParts { stats: stats.clone(), clock: clock.clone(), cancel: cancel.clone() };
     let relay = Relay::start(&cluster, parts)?;
@@ -53,7 +54,7 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
     let mut sink = relay.sink(exchange.clone(), matches!(config.source, Source::Replay(_)));
-    let collected = collect::run(&config, &addresses, &mut *sink, &exchange, |_| {}, &cancel).await;
+    let collected = collect::run(&config, &addresses, &mut *sink, &exchange, &|_| {}, &cancel).await;
     // a replay ends by itself; everything else when it is told to
     let relayed = relay.finish().await;
     cancel.cancel();

@@ -58,7 +58,8 @@ pub fn run(args: SimArgs) -> Result<(), Failure> {
 }
 
 fn report(stats: &SimStats) -> Result<(), Failure> {
-    output::line!("made {} events, {} of them trades", stats.events(), stats.trades)
+    let SimStats { trades, tickers, orderbooks, .. } = stats;
+    output::line!("made {} events: {tickers} tickers, {trades} trades, {orderbooks} order books", stats.events())
 }
 
 /// Writes the events as records of the topics that a collector would put them into.

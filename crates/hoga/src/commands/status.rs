@@ -45,6 +45,19 @@ fn in_words(health: &Health) -> String {
         source.state,
         source.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
     );
+    let connections = &source.connections;
+    if connections.wanted > 1 || connections.lost_total + connections.renewed_total > 0 {
+        let loss = connections.loss.as_ref().map_or(String::new(), |loss| format!("  last loss: {loss}"));
+        let _ = writeln!(
+            text,
+            "connections {} of {}  {} lost  {} renewed  {} frames repeated{loss}",
+            connections.settled,
+            connections.wanted,
+            connections.lost_total,
+            connections.renewed_total,
+            connections.repeated_total
+        );
+    }
     for stream in &health.streams {
         let _ = writeln!(
             text,

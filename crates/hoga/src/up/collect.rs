@@ -5,17 +5,20 @@ use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::repair::{SharedCollector, lock};
 use crate::up::exchange::Exchange;
+use crate::up::market_list::{ListKeeper, MarketList, Watching};
 use bytes::Bytes;
 use hoga_log::LogError;
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{Faulty, Market, MarketInfo};
 use hoga_upbit::error::{BoxError, UpbitError};
 use hoga_upbit::gap::Cause;
+use hoga_upbit::listing::{Listing, Listings};
 use hoga_upbit::session::{self, Handler, Loss, SessionConfig, SessionState};
 use hoga_upbit::subscription::Subscription;
 use hoga_upbit::{replay, rest, selection};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Between tries to write the log while it cannot be written.
@@ -30,6 +33,9 @@ pub struct Addresses {
 
 /// Who takes the frames, beyond what a session asks of it.
 pub trait Sink: Handler {
+    /// The list of markets as it is known, and who keeps it.
+    fn market_list(&mut self) -> MarketList;
+
     /// These markets are asked for from now on.
     fn listen(&mut self, markets: &[Market]);
 
@@ -49,16 +55,18 @@ pub struct Intake {
     pub exchange: Arc<Exchange>,
     pub saver: TradeSaver,
     pub clock: Arc<dyn Clock>,
-    /// When the markets were asked for.
+    /// When the markets were asked for, and whether a connection still has to do so.
     pub asked_ms: i64,
+    pub is_dark: bool,
+    /// As earlier runs left it.
+    pub listings: Listings,
 }
 
 impl Intake {
     /// The ledger has a hole before the session goes on; if the log cannot be written, it waits with the events.
-    fn lost(&mut self, cause: Cause) {
-        if let Err(error) = lock(&self.collector).lost(cause, self.clock.now_ms()) {
-            tracing::error!(%error, "a gap waits for the log");
-        }
+    fn lost(&mut self, cause: Cause, covered_ms: Option<i64>) {
+        self.is_dark = true;
+        tell(lock(&self.collector).lost(cause, covered_ms, self.clock.now_ms()));
     }
 }
 
@@ -79,31 +87,62 @@ impl Handler for Intake {
     fn on_state(&mut self, state: SessionState) {
         self.exchange.note(&state);
         match state {
-            SessionState::Subscribed => self.asked_ms = self.clock.now_ms(),
-            SessionState::Disconnected { loss, .. } => self.lost(match loss {
-                Loss::Disconnect => Cause::Disconnect,
-                Loss::Silence => Cause::Silence,
-                Loss::Stall => Cause::Stall,
-                Loss::Error => Cause::Error,
-            }),
+            SessionState::Subscribed if self.is_dark => {
+                self.asked_ms = self.clock.now_ms();
+                self.is_dark = false;
+            }
+            SessionState::Disconnected { loss, covered_ms, .. } => self.lost(cause_of(loss), covered_ms),
+            SessionState::Thinned { loss: Some(loss), hole_ms: Some((from_ms, to_ms)), .. } => {
+                tell(lock(&self.collector).hole(cause_of(loss), from_ms, to_ms, self.clock.now_ms()));
+            }
             SessionState::SilentMarkets(markets) => {
-                let noted = lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms());
-                if let Err(error) = noted {
-                    tracing::error!(%error, "a gap waits for the log");
-                }
+                tell(lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms()));
             }
             _ => {}
         }
     }
 }
 
+fn cause_of(loss: Loss) -> Cause {
+    match loss {
+        Loss::Disconnect => Cause::Disconnect,
+        Loss::Silence => Cause::Silence,
+        Loss::Stall => Cause::Stall,
+        Loss::Error => Cause::Error,
+    }
+}
+
+fn tell(noted: Result<(), CollectError>) {
+    if let Err(error) = noted {
+        tracing::error!(%error, "what is known of gaps and markets waits for the log");
+    }
+}
+
+/// Keeps the list of markets in the log.
+struct Keeper(SharedCollector);
+
+impl ListKeeper for Keeper {
+    fn changed(&self, changes: &[Listing], now_ms: i64) {
+        tell(lock(&self.0).list_changed(changes, now_ms));
+    }
+
+    fn joined(&self, markets: &[Market], since_ms: i64, now_ms: i64) {
+        tell(lock(&self.0).joined(markets, since_ms, now_ms));
+    }
+}
+
 impl Sink for Intake {
+    fn market_list(&mut self) -> MarketList {
+        let keeper = Arc::new(Keeper(self.collector.clone()));
+        MarketList { listings: std::mem::take(&mut self.listings), keeper }
+    }
+
     fn listen(&mut self, markets: &[Market]) {
         lock(&self.collector).ledger.listen(markets);
     }
 
     fn overflowed(&mut self) {
-        self.lost(Cause::Overflow);
+        self.lost(Cause::Overflow, None);
     }
 
     fn drain(&mut self) -> Result<(), LogError> {
@@ -123,7 +162,7 @@ pub async fn run(
     addresses: &Addresses,
     sink: &mut dyn Sink,
     exchange: &Exchange,
-    on_markets: impl FnOnce(Vec<MarketInfo>),
+    on_markets: &(dyn Fn(Vec<MarketInfo>) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let result = match &config.source {
@@ -143,7 +182,7 @@ async fn live(
     addresses: &Addresses,
     sink: &mut dyn Sink,
     exchange: &Exchange,
-    on_markets: impl FnOnce(Vec<MarketInfo>),
+    on_markets: &(dyn Fn(Vec<MarketInfo>) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let mut on_state = |state: SessionState| exchange.note(&state);
@@ -151,11 +190,36 @@ async fn live(
     let Some(listed) = listed.map_err(|error| Failure::of(&error))? else { return Ok(()) };
     let chosen = selection::select_markets(&listed, &config.markets).map_err(|error| Failure::of(&error))?;
     tracing::info!(markets = chosen.len(), "subscribing to ticker, trade and orderbook");
+    let mut list = sink.market_list();
+    let read_ms = clock().now_ms();
+    list.begin(&listed, read_ms);
     sink.listen(&chosen);
     on_markets(listed.into_iter().filter(|info| chosen.contains(&info.market)).collect());
-    let mut session = SessionConfig::new(Subscription::all_streams(chosen));
+    let (subscription, changes) = watch::channel(Subscription::all_streams(chosen.clone()));
+    let watching = Watching { config, addresses, clock: clock(), chosen, subscription, on_markets, read_ms };
+    tokio::select! {
+        ended = hold(config, addresses, sink, exchange, changes, cancel) => ended,
+        () = watching.run(list) => Ok(()),
+    }
+}
+
+/// Keeps the session up.
+async fn hold(
+    config: &UpConfig,
+    addresses: &Addresses,
+    sink: &mut dyn Sink,
+    exchange: &Exchange,
+    mut changes: watch::Receiver<Subscription>,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut session = SessionConfig::new(changes.borrow().clone());
     session.url = addresses.ws_url.clone();
+    session.connections = config.connections;
+    session.age_max = config.connection_age;
+    session.stats = exchange.sockets();
     loop {
+        session.subscription = changes.borrow_and_update().clone();
+        session.changes = Some(changes.clone());
         match session::run(session.clone(), clock(), cancel.clone(), &mut *sink).await {
             Ok(()) => return Ok(()),
             Err(UpbitError::Handler(error)) if is_full_log(&*error) => {

@@ -1,14 +1,18 @@
 //! What is known of the exchange: written by the collection task, read by the page, `/metrics` and `hoga status`.
 
-use hoga_serve::health::{ExchangeState, SourceHealth};
-use hoga_upbit::session::SessionState;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use hoga_serve::health::{ConnectionsHealth, ExchangeState, SourceHealth};
+use hoga_upbit::session::{SessionState, SocketStats};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct Exchange {
     name: String,
     simulated: bool,
+    /// How many connections there should be.
+    connections: usize,
+    sockets: Arc<SocketStats>,
     inner: Mutex<Inner>,
 }
 
@@ -17,12 +21,19 @@ struct Inner {
     state: ExchangeState,
     reason: Option<String>,
     retry_at: Option<Instant>,
-    connections: u64,
+    connects: u64,
+    /// Why the connection that was lost last was.
+    loss: Option<String>,
 }
 
 impl Exchange {
-    pub fn new(name: String, simulated: bool) -> Exchange {
-        Exchange { name, simulated, inner: Mutex::default() }
+    pub fn new(name: String, simulated: bool, connections: usize) -> Exchange {
+        Exchange { name, simulated, connections, sockets: Arc::default(), inner: Mutex::default() }
+    }
+
+    /// What the session counts.
+    pub fn sockets(&self) -> Arc<SocketStats> {
+        self.sockets.clone()
     }
 
     /// Takes note of a session's state, and tells whoever reads the terminal.
@@ -30,10 +41,11 @@ impl Exchange {
         let mut inner = self.lock();
         match state {
             SessionState::Connecting { .. } => {}
-            SessionState::Connected => inner.connections += 1,
+            SessionState::Connected => inner.connects += 1,
             SessionState::Subscribed => {
                 tracing::info!(source = self.name, "{state}");
-                *inner = Inner { state: ExchangeState::Connected, connections: inner.connections, ..Inner::default() };
+                let (connects, loss) = (inner.connects, inner.loss.take());
+                *inner = Inner { state: ExchangeState::Connected, connects, loss, ..Inner::default() };
             }
             SessionState::Replaying { .. } => inner.state = ExchangeState::Connected,
             SessionState::Replayed { .. } => {
@@ -41,6 +53,10 @@ impl Exchange {
                 inner.state = ExchangeState::Ended;
             }
             SessionState::SilentMarkets(_) => tracing::warn!(source = self.name, "{state}"),
+            SessionState::Thinned { reason, .. } => {
+                tracing::warn!(source = self.name, "{state}");
+                inner.loss = Some(reason.clone());
+            }
             SessionState::Unreachable { reason, retry_in_ms }
             | SessionState::Disconnected { reason, retry_in_ms, .. } => {
                 tracing::warn!(source = self.name, "{state}");
@@ -61,13 +77,23 @@ impl Exchange {
 
     pub fn health(&self) -> SourceHealth {
         let inner = self.lock();
+        let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let expected = self.connections as u64 + counter(&self.sockets.renewals_begun);
         SourceHealth {
             name: self.name.clone(),
             simulated: self.simulated,
             state: inner.state,
             reason: inner.reason.clone(),
             retry_in_ms: inner.retry_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64),
-            reconnects_total: inner.connections.saturating_sub(1),
+            reconnects_total: inner.connects.saturating_sub(expected),
+            connections: ConnectionsHealth {
+                wanted: self.connections as u64,
+                settled: counter(&self.sockets.settled),
+                lost_total: counter(&self.sockets.lost),
+                renewed_total: counter(&self.sockets.renewed),
+                repeated_total: counter(&self.sockets.repeated),
+                loss: inner.loss.clone(),
+            },
         }
     }
 

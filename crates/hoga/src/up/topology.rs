@@ -2,7 +2,7 @@
 //! what stops the process.
 
 use crate::cluster::{Cluster, PipelineLog, Relay, RelayParts};
-use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, trade_index};
+use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, listing_log, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::output;
@@ -21,7 +21,7 @@ use hoga_engine::flow::sink_topic_meanings;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Retention, TopicSpec};
-use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC};
+use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{MarketInfo, StreamKind};
 use hoga_serve::board::SharedBoard;
@@ -29,6 +29,7 @@ use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
 use hoga_upbit::gap::Ledger;
+use hoga_upbit::listing::Listings;
 use hoga_upbit::sim::{self, SimConfig};
 use hoga_upbit::standby::TradeIndex;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     stop_on_signals(&cancel)?;
     let rooms = open_rooms(&config, &cancel).await?;
     let stats = Arc::new(CollectorStats::default());
-    let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
+    let exchange =
+        Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
     let kafka = match &rooms.place {
         // before any client can create another: these are the program's own
         Place::Disk(disk) => {
@@ -134,7 +136,7 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
     let correcting = corrector.and_then(|corrector| corrector.start(cancel.clone()));
-    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
+    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, &on_markets, &cancel);
     let collected = collecting.await;
     if collected.is_ok() {
         // a replay has ended: its rows stay to be asked for
@@ -213,12 +215,15 @@ async fn start_collector(
     let is_recording = matches!(config.source, Source::Replay(_));
     match &rooms.place {
         Place::Disk(disk) => {
-            let (trades, ledger, last_run_ms) = load_collected(&config.data, disk.clone()).await?;
+            let Collected { trades, ledger, last_run_ms, listings } =
+                load_collected(&config.data, disk.clone()).await?;
             let mut collector = Collector::new(rooms.log.clone(), trades, ledger, stats.clone());
             let now_ms = rooms.clock.now_ms();
             // a recording says nothing about what the exchange sent since
             if let Some(last_run_ms) = last_run_ms.filter(|_| !is_recording) {
-                collector.restart(last_run_ms, now_ms).map_err(|error| Failure::external(error.to_string()))?;
+                collector
+                    .restart(last_run_ms, &listings, now_ms)
+                    .map_err(|error| Failure::external(error.to_string()))?;
             }
             let collector: SharedCollector = Arc::new(Mutex::new(collector));
             let saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
@@ -232,7 +237,8 @@ async fn start_collector(
                 last_run_ms,
             };
             let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
-            let sink = Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms });
+            let sink =
+                Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms, is_dark: true, listings });
             Ok(Collecting { sink, relay: None, repairer: (!is_recording).then_some(repairer) })
         }
         Place::Cluster(cluster) => {
@@ -322,13 +328,14 @@ fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, F
     }
     create_topic(config, &log, DEAD_LETTER_TOPIC, 1)?;
     create_topic(config, &log, GAP_TOPIC, PARTITIONS)?;
+    create_topic(config, &log, MARKET_TOPIC, PARTITIONS)?;
     Ok(log)
 }
 
 /// What the collector writes and the pipeline reads and writes: clients of the Kafka listener cannot delete it.
 fn own_topics(of_the_pipeline: &[String]) -> Vec<String> {
     let collected = StreamKind::ALL.iter().map(|kind| kind.topic().to_owned());
-    let others = [DEAD_LETTER_TOPIC.to_owned(), GAP_TOPIC.to_owned()];
+    let others = [DEAD_LETTER_TOPIC.to_owned(), GAP_TOPIC.to_owned(), MARKET_TOPIC.to_owned()];
     of_the_pipeline.iter().cloned().chain(collected).chain(others).collect()
 }
 
@@ -360,8 +367,9 @@ fn topic_spec(config: &UpConfig, name: &str, partitions: u32) -> TopicSpec {
         max_age_ms: Some(config.log_retention.as_millis() as i64),
         max_bytes: Some(config.log_retention_bytes),
     };
-    // the ledger of gaps is read whole at start, and what it says is for ever
-    let retention = if name == GAP_TOPIC { Retention { max_age_ms: None, max_bytes: None } } else { retention };
+    // the ledger of gaps and the list of markets are read whole at start, and what they say is for ever
+    let is_for_ever = name == GAP_TOPIC || name == MARKET_TOPIC;
+    let retention = if is_for_ever { Retention { max_age_ms: None, max_bytes: None } } else { retention };
     TopicSpec { retention, ..TopicSpec::new(name, partitions) }
 }
 
@@ -376,14 +384,24 @@ fn tell_recovery(recovery: &Recovery) {
     );
 }
 
-/// What earlier runs collected: the newest trades, the ledger of gaps, and when the newest event was received. Reading topics is disk work: off
-/// the async workers.
-async fn load_collected(data: &Path, log: Arc<DiskLog>) -> Result<(TradeIndex, Ledger, Option<i64>), Failure> {
+/// What earlier runs collected.
+struct Collected {
+    /// The newest of them.
+    trades: TradeIndex,
+    ledger: Ledger,
+    /// When the newest event was received.
+    last_run_ms: Option<i64>,
+    listings: Listings,
+}
+
+/// Reading topics is disk work: off the async workers.
+async fn load_collected(data: &Path, log: Arc<DiskLog>) -> Result<Collected, Failure> {
     let path = trade_index_path(data);
     let load = move || {
         let trades = trade_index::load(&path, &*log)?;
         let (ledger, last_run_ms) = gap_log::load(&*log)?;
-        Ok((trades, ledger, last_run_ms))
+        let listings = listing_log::load(&*log)?;
+        Ok(Collected { trades, ledger, last_run_ms, listings })
     };
     let loaded: Result<Result<_, trade_index::IndexError>, _> = tokio::task::spawn_blocking(load).await;
     loaded

@@ -43,7 +43,17 @@ fn source(text: &mut Text, health: &Health) {
     let source = &health.source;
     text.gauge("hoga_source_connected", "1 while events come in.", u8::from(source.state == ExchangeState::Connected));
     text.gauge("hoga_source_simulated", "1 if the source is not the exchange.", u8::from(source.simulated));
-    text.counter("hoga_source_reconnects_total", "Sessions made again.", source.reconnects_total);
+    text.counter("hoga_source_reconnects_total", "Connections made again.", source.reconnects_total);
+    let connections = &source.connections;
+    text.gauge("hoga_connections_wanted", "Connections to the exchange that there should be.", connections.wanted);
+    text.gauge("hoga_connections", "Connections that bring every market.", connections.settled);
+    text.counter("hoga_connections_lost_total", "Connections that stood and were lost.", connections.lost_total);
+    text.counter("hoga_connections_renewed_total", "Connections replaced in time.", connections.renewed_total);
+    text.counter(
+        "hoga_frames_repeated_total",
+        "Frames that another connection had brought already.",
+        connections.repeated_total,
+    );
     text.family("hoga_events_received_total", "counter", "Events received.");
     for stream in &health.streams {
         text.sample("hoga_events_received_total", &[("stream", &stream.name)], stream.received_total);

@@ -218,7 +218,13 @@ async fn the_stream_brings_everything_and_then_what_is_new() {
     let page = Page::start(None).await;
     let market = Market::parse("KRW-BTC").expect("a market");
     let (korean_name, english_name) = ("비트코인".to_owned(), "Bitcoin".to_owned());
-    page.board.lock().set_markets(vec![MarketInfo { market, korean_name, english_name, warning: true }]);
+    page.board.lock().set_markets(vec![MarketInfo {
+        market,
+        korean_name,
+        english_name,
+        warning: true,
+        cautions: Vec::new(),
+    }]);
     page.tickers.send(tickers(&[TickerRow("KRW-BTC", "95000000", "94000000", "1", NOON)])).expect("a reader");
     page.trades.send(trades(&[trade(7, 0), trade(3, 0)])).expect("a reader");
     wait_until(|| page.board.lock().trades_since("KRW-BTC", 0).len() == 2).await;

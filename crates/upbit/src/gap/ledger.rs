@@ -24,6 +24,8 @@ pub struct Ledger {
     /// What the connection asked for, and those of it that have not answered on it yet.
     listening: Vec<Market>,
     unheard: HashSet<Market>,
+    /// Of markets that were listed while we listened: when they were not on the list yet.
+    unlisted_ms: HashMap<Market, i64>,
 }
 
 /// One market's one channel.
@@ -63,9 +65,9 @@ impl Ledger {
         ledger
     }
 
-    /// Nobody listened since `from_ms`: every channel of which collection ever began is open from then, unless it was already.
-    pub fn restart(&mut self, from_ms: i64) -> Vec<Gap> {
-        let markets: Vec<Market> = self.lines.keys().cloned().collect();
+    /// Nobody listened since `from_ms`: every channel of which collection ever began is open from then, unless it was already, or is over for good.
+    pub fn restart(&mut self, from_ms: i64, is_over: impl Fn(&Market) -> bool) -> Vec<Gap> {
+        let markets: Vec<Market> = self.lines.keys().filter(|market| !is_over(market)).cloned().collect();
         self.open_all(&markets, Lost { cause: Cause::Restart, from_ms })
     }
 
@@ -73,6 +75,32 @@ impl Ledger {
     pub fn listen(&mut self, markets: &[Market]) {
         self.listening = markets.to_vec();
         self.unheard = markets.iter().cloned().collect();
+    }
+
+    /// This one is asked for, too; at `unlisted_ms` it was not on the exchange's list yet.
+    pub fn join(&mut self, market: &Market, unlisted_ms: i64) -> Vec<Gap> {
+        if self.is_listening(market) {
+            return Vec::new();
+        }
+        self.listening.push(market.clone());
+        self.unheard.insert(market.clone());
+        if self.knows(market) {
+            let lost = Lost { cause: Cause::Unanswered, from_ms: unlisted_ms };
+            return self.open_all(std::slice::from_ref(market), lost);
+        }
+        self.unlisted_ms.insert(market.clone(), unlisted_ms);
+        Vec::new()
+    }
+
+    /// This one is not on the exchange's list any more: nothing is expected of it.
+    pub fn leave(&mut self, market: &Market, at_ms: i64) -> Vec<Gap> {
+        self.listening.retain(|listening| listening != market);
+        self.unheard.remove(market);
+        self.unlisted_ms.remove(market);
+        if !self.knows(market) {
+            return Vec::new();
+        }
+        StreamKind::ALL.into_iter().filter_map(|channel| self.end(market, channel, at_ms)).collect()
     }
 
     /// True as long as [`heard`](Ledger::heard) has something to do with some market.
@@ -86,22 +114,22 @@ impl Ledger {
             return Vec::new();
         }
         let mut changed = Vec::new();
+        let unlisted_ms = self.unlisted_ms.remove(market);
         for channel in StreamKind::ALL {
-            let line = self.line(market, channel);
-            if let Some(mut gap) = line.open.take() {
-                gap.to_ms = Some(at_ms.max(gap.from_ms));
-                gap.state = if channel == StreamKind::Trade { State::Pending } else { State::Lost };
-                if gap.state == State::Pending {
-                    line.pending.insert(gap.from_ms, gap.clone());
-                }
+            if let Some(gap) = self.end(market, channel, at_ms) {
                 changed.push(gap);
-            } else if line.newest_from_ms.is_none() {
-                line.newest_from_ms = Some(at_ms);
-                line.begun_ms = Some(at_ms);
+                continue;
+            }
+            let line = self.line(market, channel);
+            if line.newest_from_ms.is_none() {
+                // the trades since the listing can be asked for, the rest cannot
+                let from_ms = unlisted_ms.filter(|_| channel == StreamKind::Trade).map_or(at_ms, |ms| ms.min(at_ms));
+                line.newest_from_ms = Some(from_ms);
+                line.begun_ms = Some(from_ms);
                 let mut gap = Gap {
                     market: market.clone(),
                     channel,
-                    from_ms: at_ms,
+                    from_ms,
                     to_ms: Some(at_ms),
                     cause: Cause::Begin,
                     state: State::Begin,
@@ -110,7 +138,7 @@ impl Ledger {
                 // of the seconds around it some trades were published before, and some come late
                 if channel == StreamKind::Trade {
                     gap.state = State::Pending;
-                    line.pending.insert(at_ms, gap.clone());
+                    line.pending.insert(from_ms, gap.clone());
                 }
                 changed.push(gap);
             }
@@ -126,8 +154,17 @@ impl Ledger {
         self.open_all(&known, lost)
     }
 
+    /// Nothing came between these times, and everything comes again.
+    pub fn hole(&mut self, lost: Lost, to_ms: i64) -> Vec<Gap> {
+        let is_received = |market: &&Market| self.lines.contains_key(*market) && !self.unheard.contains(*market);
+        let received: Vec<Market> = self.listening.iter().filter(is_received).cloned().collect();
+        let opened = self.open_all(&received, lost);
+        opened.into_iter().filter_map(|gap| self.end(&gap.market, gap.channel, to_ms)).collect()
+    }
+
     /// These were asked for at `asked_ms` and have not answered.
     pub fn unanswered(&mut self, markets: &[Market], asked_ms: i64) -> Vec<Gap> {
+        self.unheard.extend(markets.iter().cloned());
         self.open_all(markets, Lost { cause: Cause::Unanswered, from_ms: asked_ms })
     }
 
@@ -164,6 +201,11 @@ impl Ledger {
         &self.listening
     }
 
+    /// Whether it is asked for.
+    pub fn is_listening(&self, market: &Market) -> bool {
+        self.listening.contains(market)
+    }
+
     /// Whether collection of the market ever began, or was tried.
     pub fn knows(&self, market: &Market) -> bool {
         self.lines.contains_key(market)
@@ -178,6 +220,18 @@ impl Ledger {
     pub fn is_received(&self, market: &Market) -> bool {
         let line = self.lines.get(market).map(|lines| &lines[StreamKind::Trade as usize]);
         line.is_some_and(|line| line.open.is_none()) && !self.unheard.contains(market)
+    }
+
+    /// The open gap of a channel is over, if there is one.
+    fn end(&mut self, market: &Market, channel: StreamKind, at_ms: i64) -> Option<Gap> {
+        let line = self.line(market, channel);
+        let mut gap = line.open.take()?;
+        gap.to_ms = Some(at_ms.max(gap.from_ms));
+        gap.state = if channel == StreamKind::Trade { State::Pending } else { State::Lost };
+        if gap.state == State::Pending {
+            line.pending.insert(gap.from_ms, gap.clone());
+        }
+        Some(gap)
     }
 
     fn open_all(&mut self, markets: &[Market], lost: Lost) -> Vec<Gap> {

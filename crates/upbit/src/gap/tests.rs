@@ -98,7 +98,7 @@ fn a_process_that_died_anywhere_opens_the_same_gaps() {
     // killed after any number of records; `restart` is again what it was, and one gap of a channel is open at a time
     for count in 0..=written.len() {
         let mut once = Ledger::load(written[..count].iter().cloned());
-        let opened = once.restart(40);
+        let opened = once.restart(40, |_| false);
         let (open, _) = once.counts();
         let known = [&btc, &eth].into_iter().filter(|market| once.knows(market)).count();
         assert_eq!(open, known * 3);
@@ -108,7 +108,7 @@ fn a_process_that_died_anywhere_opens_the_same_gaps() {
         // killed in the middle of this opening, too
         for half in 0..=opened.len() {
             let mut again = Ledger::load(written[..count].iter().chain(&opened[..half]).cloned());
-            let rest = again.restart(40);
+            let rest = again.restart(40, |_| false);
             assert_eq!(rest.len(), opened.len() - half);
             assert!(rest.iter().all(|gap| opened.contains(gap)));
         }
@@ -156,4 +156,49 @@ fn records_are_read_as_they_were_written() {
     for bad in [&b"{}"[..], b"", br#"{"market":"x","channel":"trade","gap_from":1,"gap_to":1,"cause":"begin","state":"open","trades_repaired":0}"#] {
         assert!(Gap::from_json(bad).is_err());
     }
+}
+
+#[test]
+fn a_market_that_is_listed_while_we_listen_begins_with_its_listing() {
+    let (btc, new) = (market("KRW-BTC"), market("KRW-NEW"));
+    let mut ledger = Ledger::default();
+    ledger.listen(std::slice::from_ref(&btc));
+    ledger.heard(&btc, 5);
+    assert!(ledger.join(&new, 100).is_empty() && ledger.join(&btc, 100).is_empty());
+    assert!(ledger.is_waiting() && !ledger.is_received(&new));
+    assert_eq!(
+        lines(&ledger.heard(&new, 160)),
+        [
+            "KRW-NEW ticker 160..160 begin begin 0",
+            "KRW-NEW trade 100..160 begin pending 0",
+            "KRW-NEW orderbook 160..160 begin begin 0"
+        ]
+    );
+    assert_eq!(ledger.begun_ms(&new), Some(100));
+    assert!(ledger.settle(&new, 100, State::Repaired, 3).is_some());
+}
+
+#[test]
+fn a_market_that_is_delisted_is_not_expected_and_its_gaps_end() {
+    let (btc, old) = (market("KRW-BTC"), market("KRW-OLD"));
+    let mut ledger = Ledger::default();
+    ledger.listen(&[btc.clone(), old.clone()]);
+    ledger.heard(&btc, 5);
+    ledger.heard(&old, 5);
+    ledger.lost(lost(10));
+    assert_eq!(
+        lines(&ledger.leave(&old, 40)),
+        [
+            "KRW-OLD ticker 10..40 disconnect lost 0",
+            "KRW-OLD trade 10..40 disconnect pending 0",
+            "KRW-OLD orderbook 10..40 disconnect lost 0"
+        ]
+    );
+    ledger.heard(&btc, 50);
+    assert!(!ledger.is_waiting() && !ledger.is_listening(&old));
+    assert!(ledger.lost(lost(60)).iter().all(|gap| gap.market == btc));
+    // it comes back: what was between two looks at the list is a gap
+    assert_eq!(lines(&ledger.join(&old, 90))[1], "KRW-OLD trade 90.. unanswered open 0");
+    assert_eq!(lines(&ledger.heard(&old, 95))[1], "KRW-OLD trade 90..95 unanswered pending 0");
+    assert!(ledger.leave(&market("KRW-NIL"), 99).is_empty());
 }

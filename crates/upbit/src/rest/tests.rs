@@ -17,6 +17,10 @@ fn lists_of_all_years() {
     assert!(old.iter().all(|info| !info.warning));
     assert_eq!(old.iter().filter(|info| info.market.quote() == "KRW").count(), 117);
 
+    assert!(old.iter().all(|info| info.cautions.is_empty()));
+    let with = br#"[{"market":"KRW-BTC","market_event":{"warning":true,"caution":{"PRICE_FLUCTUATIONS":true,"B":false,"A":true,"C":"x"}}}]"#;
+    assert_eq!(read_markets(with).unwrap()[0].cautions, ["A", "PRICE_FLUCTUATIONS"]);
+
     let mut lines = include_str!("../../tests/fixtures/rest_2026-07-30.jsonl").lines();
     let codes_with_warnings = |line: &str| {
         let infos = read_markets(line.as_bytes()).unwrap();

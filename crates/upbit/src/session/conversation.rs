@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage};
 use tokio_util::sync::CancellationToken;
 
+use super::line::Line;
 use super::watch::Watch;
 use super::{
     FRAMES_PER_BATCH_MAX, Handler, Loss, NO_DATA_TIMEOUT, STALL_FRAMES, STALL_TIMEOUT_MAX, STALL_TIMEOUT_MIN,
@@ -43,6 +44,9 @@ pub(super) enum Ended {
 
 pub(super) struct Conversation<'a> {
     pub(super) config: &'a SessionConfig,
+    /// Those that this connection asks for.
+    pub(super) markets: &'a [Market],
+    pub(super) line: &'a Line,
     pub(super) clock: &'a dyn Clock,
     pub(super) cancel: &'a CancellationToken,
     pub(super) handler: &'a mut dyn Handler,
@@ -63,7 +67,7 @@ impl Conversation<'_> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut progress = Progress::start(self.config);
+        let mut progress = Progress::start(self.config, self.markets);
         let ended = self.converse(&mut socket, request, &mut progress).await;
         // whatever ended it: what was handed over is flushed, and the other side hears that we go
         let flushed = self.flush(&mut progress);
@@ -105,7 +109,10 @@ impl Conversation<'_> {
                         Some(Ok(WsMessage::Binary(frame))) => self.take(frame, progress)?,
                         Some(Ok(WsMessage::Text(text))) => self.take(text.into(), progress)?,
                         Some(Ok(WsMessage::Close(close))) => Some((Loss::Disconnect, closed_by_the_exchange(close))),
-                        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => None,
+                        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => {
+                            self.line.note_heard(self.clock.now_ms());
+                            None
+                        }
                         Some(Err(error)) => Some((Loss::Disconnect, cause_chain(&error))),
                         None => Some((Loss::Disconnect, "the exchange hung up".to_owned())),
                     };
@@ -154,6 +161,13 @@ impl Conversation<'_> {
     fn take(&mut self, frame: Bytes, progress: &mut Progress) -> Result<Option<(Loss, String)>, UpbitError> {
         let recv_ms = self.clock.now_ms();
         let refused = progress.notice(&frame);
+        self.line.note_heard(recv_ms);
+        if progress.last_data == progress.last_heard {
+            self.line.note_data(recv_ms);
+            if !progress.watch.is_open() {
+                self.line.note_settled(recv_ms, true);
+            }
+        }
         progress.unflushed += 1;
         self.handler.on_frame(frame, recv_ms).map_err(UpbitError::Handler)?;
         match refused {
@@ -182,6 +196,9 @@ impl Conversation<'_> {
         if progress.snapshots_due.is_some_and(|due| now >= due) {
             progress.snapshots_due = None;
             let silent = progress.watch.close();
+            if progress.had_data {
+                self.line.note_settled(self.clock.now_ms(), silent.is_empty());
+            }
             if !silent.is_empty() && silent != *self.silent {
                 self.handler.on_state(SessionState::SilentMarkets(silent.clone()));
             }
@@ -217,7 +234,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn start(config: &SessionConfig) -> Progress {
+    fn start(config: &SessionConfig, markets: &[Market]) -> Progress {
         let now = Instant::now();
         Progress {
             last_heard: now,
@@ -227,7 +244,7 @@ impl Progress {
             frames_per_second: None,
             next_ping: now + config.ping_interval,
             snapshots_due: Some(now + config.snapshot_timeout),
-            watch: Watch::new(&config.subscription.markets),
+            watch: Watch::new(markets),
             had_data: false,
             unflushed: 0,
             messages: Vec::new(),

@@ -68,6 +68,8 @@ impl Rig {
         let started = Instant::now();
         let conversation = Conversation {
             config: &self.config,
+            markets: &self.config.subscription.markets,
+            line: &Line::default(),
             clock: &ManualClock::at(5),
             cancel: &self.cancel,
             handler: &mut self.notes,

@@ -74,7 +74,8 @@ impl Coin {
         let price = i64::try_from(price).ok()?;
         let start_price = tick::floor(quote, price).max(START_TICKS_MIN);
         let (korean_name, english_name) = (self.korean_name.clone(), self.english_name.clone());
-        Some(Listing { info: MarketInfo { market, korean_name, english_name, warning: false }, quote, start_price })
+        let info = MarketInfo { market, korean_name, english_name, warning: false, cautions: Vec::new() };
+        Some(Listing { info, quote, start_price })
     }
 }
 

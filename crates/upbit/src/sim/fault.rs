@@ -29,6 +29,8 @@ const SECONDS_MAX: f64 = 3_600.0;
 pub enum Timed {
     /// Every socket ends without a close frame (1006 for the client).
     Disconnect,
+    /// The socket that has stood longest ends so.
+    Single,
     /// Every socket is closed with code 1000.
     Close,
     /// Every socket gets an error frame, and is closed with 1000 a little later.
@@ -114,8 +116,9 @@ pub const ANY: [(Timed, Duration); 8] = [
 
 impl SimFault {
     /// (how to write it, what it does), for the command line's help.
-    pub const HELP: [(&'static str, &'static str); 23] = [
+    pub const HELP: [(&'static str, &'static str); 24] = [
         ("disconnect=EVERY", "drop every socket without a close frame (1006), every EVERY seconds"),
+        ("single=EVERY", "drop the socket that has stood longest, and no other, every EVERY seconds"),
         ("close=EVERY", "close every socket with code 1000, every EVERY seconds"),
         ("error=EVERY", "send every socket an error frame and close it, every EVERY seconds"),
         ("silence=SECONDS[:EVERY]", "stand still for SECONDS: no event happens, nothing is sent, not even a pong"),
@@ -125,7 +128,7 @@ impl SimFault {
         ("surge=SECONDS[:EVERY]", "20 times the rate for SECONDS"),
         ("clock=SECONDS[:EVERY]", "the exchange's clock jumps SECONDS ahead, and back the next time"),
         ("listing=EVERY", "delist a market, or list it again, every EVERY seconds"),
-        ("any=EVERY", "one of the above but surge and listing, chosen by the seed, every EVERY seconds"),
+        ("any=EVERY", "one of the above but single, surge and listing, chosen by the seed, every EVERY seconds"),
         ("lost=RATIO", "do not send this share of the frames (0.01 = 1 %)"),
         ("truncated=RATIO", "cut this share of the frames off inside"),
         ("garbled=RATIO", "replace this share of the frames with bytes that are not UTF-8"),
@@ -193,6 +196,7 @@ impl FromStr for SimFault {
         };
         match name.trim() {
             "disconnect" => moment(Timed::Disconnect),
+            "single" => moment(Timed::Single),
             "close" => moment(Timed::Close),
             "error" => moment(Timed::Error),
             "listing" => moment(Timed::Listing),

@@ -385,6 +385,11 @@ impl Hub {
                         client.dropped.cancel();
                     }
                 }
+                Timed::Single => {
+                    if let Some((_, client)) = self.clients.pop_first() {
+                        client.dropped.cancel();
+                    }
+                }
                 // a task that has ended already has nothing to close
                 Timed::Close => {
                     while let Some((_, client)) = self.clients.pop_first() {

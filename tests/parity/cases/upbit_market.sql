@@ -1,0 +1,3 @@
+-- The exchange's list of markets in pipeline/upbit.sql: the table keeps each market's last state, the alerts are the changes that are news.
+-- @whole pipeline/upbit.sql
+-- @input upbit_markets
