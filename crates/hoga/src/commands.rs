@@ -1,5 +1,6 @@
 //! The commands beside `hoga up`, one file each.
 
+pub mod audit;
 pub mod check;
 pub mod collect;
 pub mod explain;
@@ -7,3 +8,4 @@ pub mod run;
 pub mod sim;
 pub mod sql;
 pub mod status;
+pub mod times;
