@@ -36,6 +36,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Compare bars with trades, trades with the exchange, and tell gaps and duplicates; exit code 1 if there is a difference
     Audit(AuditArgs),
+    /// Have a running hoga get trades of the past from the exchange, of the last seven days
+    Backfill(BackfillArgs),
     /// Run a simulated exchange that speaks Upbit's WebSocket and REST
     Sim(SimArgs),
 }
@@ -383,6 +385,38 @@ pub struct AuditArgs {
     /// Upbit's REST
     #[arg(long, value_name = "URL", env = "HOGA_UPBIT_REST_URL", default_value = hoga_upbit::rest::REST_URL)]
     pub upbit_rest_url: String,
+}
+
+const BACKFILL_HELP: &str = "\
+Times: 2026-01-31, 2026-01-31T13:00:00Z (UTC without a zone), or how long ago: 30m, 12h, 7d.
+
+The running hoga does the work: what is wanted is in its ledger of gaps (upbit.gap, cause backfill, an hour of a market each), is taken
+within the exchange's limits when nothing is to be repaired, and survives a crash. Ctrl-C ends only this command; the same command again
+goes on showing it, and asks for nothing twice. Trades that are there already are not appended again.
+
+Exit code: 0 all trades are there, 1 some hours are older than the exchange can tell by now, 2 a mistake, 3 no hoga or no exchange answers.";
+
+#[derive(Debug, Args)]
+#[command(after_help = BACKFILL_HELP)]
+pub struct BackfillArgs {
+    /// Codes with commas, a quote currency (KRW), or all; collected or not
+    #[arg(long, value_name = "MARKETS")]
+    pub markets: String,
+    /// Trades executed from then on
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// And up to then [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// The running hoga's page
+    #[arg(long, value_name = "ADDR", env = "HOGA_HTTP", default_value = "127.0.0.1:8080")]
+    pub http: String,
+    /// The page's token, if it asks for one. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "HOGA_HTTP_TOKEN", hide_env_values = true)]
+    pub http_token: Option<String>,
+    /// Ask for it and do not wait
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The commands beside `hoga up`, one file each.
 
 pub mod audit;
+pub mod backfill;
 pub mod check;
 pub mod collect;
 pub mod explain;

@@ -44,6 +44,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Audit(args) => commands::audit::run(&args),
+        Command::Backfill(args) => commands::backfill::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),

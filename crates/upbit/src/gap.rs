@@ -8,8 +8,10 @@ use std::fmt;
 use hoga_model::{Market, StreamKind};
 use serde::{Deserialize, Serialize};
 
+mod backfill;
 mod ledger;
 
+pub use backfill::{BACKFILL_CHUNK_MS, Backfilled};
 pub use ledger::{Ledger, Lost};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub enum Cause {
     Overflow,
     /// The exchange's list of trades had some that were never received, though the connection stood.
     Missed,
+    /// Somebody asked for the trades of this time, collected or not.
+    Backfill,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,6 +137,7 @@ impl fmt::Display for Cause {
             Cause::Unanswered => "unanswered",
             Cause::Overflow => "overflow",
             Cause::Missed => "missed",
+            Cause::Backfill => "backfill",
         })
     }
 }

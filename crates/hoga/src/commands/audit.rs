@@ -7,7 +7,7 @@ mod finding;
 mod minutes;
 mod queries;
 
-use crate::bars::{self, BAR_SIZES, BarSize};
+use crate::bars::{BAR_SIZES, BarSize};
 use crate::cli::AuditArgs;
 use crate::commands::sql::{DEFAULT_URL, serve_folder};
 use crate::commands::{status, times};

@@ -177,7 +177,9 @@ fn bar_differences_sql(size: &BarSize, (from_ms, to_ms): (i64, i64), closed_ms: 
     let from_trades = bars::from_trades(size, &of_trades);
     let list = BAR_VALUES.join(", ");
     let values: Vec<String> = BAR_VALUES.iter().map(|value| format!("b.{value}, t.{value}")).collect();
-    let differ: Vec<String> = BAR_VALUES.iter().map(|value| format!("b.{value} IS DISTINCT FROM t.{value}")).collect();
+    // in parentheses: the parser takes all that follows for the right side
+    let differ: Vec<String> =
+        BAR_VALUES.iter().map(|value| format!("(b.{value} IS DISTINCT FROM t.{value})")).collect();
     format!(
         "SELECT coalesce(b.market, t.market) AS market, coalesce(b.start_ms, t.start_ms) AS start_ms, \
            b.start_ms IS NULL AS is_missing, t.start_ms IS NULL AS is_extra, count(*) OVER () AS total, {} \
