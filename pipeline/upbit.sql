@@ -280,7 +280,7 @@ CREATE TABLE IF NOT EXISTS lake.upbit.orderbook (
 );
 
 -- Gaps. gap_to is NULL while the hole goes on; cause: begin (collection of the market begins; nothing is promised of the time before), restart,
--- disconnect, silence, stall, error, unanswered, overflow, missed; state: begin, open, pending (to be repaired), repaired, lost (cannot be:
+-- disconnect, silence, stall, error, unanswered, overflow, missed, backfill (somebody asked for it); state: begin, open, pending (to be repaired), repaired, lost (cannot be:
 -- tickers and order books never, trades not after seven days).
 CREATE TABLE IF NOT EXISTS lake.upbit.gap (
   `market` STRING, `channel` STRING, `gap_from` TIMESTAMP_LTZ(3), `gap_to` TIMESTAMP_LTZ(3), `cause` STRING, `state` STRING,

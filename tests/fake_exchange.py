@@ -1,7 +1,7 @@
 """An exchange of a few lines that shares no code with hoga: what the collector does on the wire is judged by it.
 
-In: a script (what to do with each connection), trades that REST knows, `markets` that it lists, which may change. Out: what clients sent and asked. Speaks WebSocket, `/v1/market/all` and
-`/v1/trades/ticks` on one loopback port.
+In: a script (what to do with each connection), trades and minute bars that REST knows, `markets` that it lists, which may change. Out: what clients sent and asked. Speaks WebSocket,
+`/v1/market/all`, `/v1/trades/ticks` and `/v1/candles/minutes/1` on one loopback port.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class FakeExchange:
         self.clients: list[Client] = []
         self.markets = [market | {"market_event": dict(market["market_event"])} for market in MARKETS]
         self.ticks = ticks or {}
+        self.candles: dict[str, list[dict]] = {}
         self.asked: list[dict[str, str]] = []
         self._script = script
         self._server = serve(self._serve, "127.0.0.1", 0, process_request=self._http, ping_interval=None, compression=None)
@@ -64,6 +65,8 @@ class FakeExchange:
             return response
         if request.path.startswith("/v1/trades/ticks"):
             return connection.respond(200, json.dumps(self._past_trades(request.path)))
+        if request.path.startswith("/v1/candles/minutes/1?"):
+            return connection.respond(200, json.dumps(self._past_minutes(request.path)))
         return connection.respond(404, '{"error":{"name":404,"message":"not found"}}')
 
     def _past_trades(self, path: str) -> list[dict]:
@@ -74,6 +77,12 @@ class FakeExchange:
         day = datetime.now(timezone.utc).date() - timedelta(days=int(query.get("days_ago", 0)))
         rows = [row for row in self.ticks.get(query["market"], []) if row["sequential_id"] < below and row["trade_date_utc"] == day.isoformat()]
         return sorted(rows, key=lambda row: -row["sequential_id"])[: int(query.get("count", 1))]
+
+    def _past_minutes(self, path: str) -> list[dict]:
+        """Newest first, before `to`."""
+        query = dict(parse_qsl(urlsplit(path).query))
+        rows = [row for row in self.candles.get(query["market"], []) if row["candle_date_time_utc"] + "Z" < query["to"]]
+        return sorted(rows, key=lambda row: row["candle_date_time_utc"], reverse=True)[: int(query.get("count", 1))]
 
     def _serve(self, connection: ServerConnection) -> None:
         headers = {k.lower(): v for k, v in connection.request.headers.raw_items()}

@@ -34,6 +34,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a running hoga is doing
     Status(StatusArgs),
+    /// Compare bars with trades, trades with the exchange, and tell gaps and duplicates; exit code 1 if there is a difference
+    Audit(AuditArgs),
+    /// Have a running hoga get trades of the past from the exchange, of the last seven days
+    Backfill(BackfillArgs),
     /// Run a simulated exchange that speaks Upbit's WebSocket and REST
     Sim(SimArgs),
 }
@@ -352,6 +356,88 @@ pub struct StatusArgs {
     /// The running hoga's page
     #[arg(long, value_name = "ADDR", env = "HOGA_HTTP", default_value = "127.0.0.1:8080")]
     pub http: String,
+}
+
+const AUDIT_HELP: &str = "\
+Times: 2026-01-31, 2026-01-31T13:00:00Z (UTC without a zone), or how long ago: 30m, 12h, 7d.
+
+What is compared: bars of every size with what the trade table gives (those not yet closed are no difference, and one counts only
+if it is still wrong after 15 s); trades by (market, sequential_id), each once; whole minutes that the ledger of gaps promises with
+the exchange's own minute bars, asked for within its limits; trade gaps that are open, pending or lost. Gaps of tickers and order
+books are counted and are no difference: nobody can repair them.
+
+--json: a line a finding, {\"kind\": \"bar\" | \"minute\" | \"duplicate\" | \"gap\", \"market\": …}, then {\"kind\": \"summary\", …}.
+
+Exit code: 0 clean, 1 differences, 2 a mistake in the options, 3 hoga (or with --rest the exchange) cannot be reached.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AUDIT_HELP)]
+pub struct AuditArgs {
+    /// A JSON object a line, instead of words
+    #[arg(long)]
+    pub json: bool,
+    /// Audit the tables of a data folder whose hoga is not running
+    #[arg(long, value_name = "DIR", conflicts_with = "connect")]
+    pub data: Option<PathBuf>,
+    /// A running hoga [default: postgres://hoga@127.0.0.1:5433/hoga]
+    #[arg(long, value_name = "URL", env = "HOGA_CONNECT")]
+    pub connect: Option<String>,
+    /// The running hoga's page, which knows up to when trades were compared
+    #[arg(long, value_name = "ADDR", env = "HOGA_HTTP", default_value = "127.0.0.1:8080")]
+    pub http: String,
+    /// From when on [default: the first trade]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to when [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Codes with commas, a quote currency (KRW), or all
+    #[arg(long, value_name = "MARKETS", default_value = "all")]
+    pub markets: String,
+    /// The exchange must answer; without this its minutes are left out when it does not
+    #[arg(long, conflicts_with = "no_rest")]
+    pub rest: bool,
+    /// Do not ask the exchange
+    #[arg(long)]
+    pub no_rest: bool,
+    /// Minutes younger than this are not compared with the exchange's, which may still change
+    #[arg(long, value_name = "TIME", default_value = "3m")]
+    pub settle: String,
+    /// Upbit's REST
+    #[arg(long, value_name = "URL", env = "HOGA_UPBIT_REST_URL", default_value = hoga_upbit::rest::REST_URL)]
+    pub upbit_rest_url: String,
+}
+
+const BACKFILL_HELP: &str = "\
+Times: 2026-01-31, 2026-01-31T13:00:00Z (UTC without a zone), or how long ago: 30m, 12h, 7d.
+
+The running hoga does the work: what is wanted is in its ledger of gaps (upbit.gap, cause backfill, an hour of a market each), is taken
+within the exchange's limits when nothing is to be repaired, and survives a crash. Ctrl-C ends only this command; the same command again
+goes on showing it, and asks for nothing twice. Trades that are there already are not appended again.
+
+Exit code: 0 all trades are there, 1 some hours are older than the exchange can tell by now, 2 a mistake, 3 no hoga or no exchange answers.";
+
+#[derive(Debug, Args)]
+#[command(after_help = BACKFILL_HELP)]
+pub struct BackfillArgs {
+    /// Codes with commas, a quote currency (KRW), or all; collected or not
+    #[arg(long, value_name = "MARKETS")]
+    pub markets: String,
+    /// Trades executed from then on
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// And up to then [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// The running hoga's page
+    #[arg(long, value_name = "ADDR", env = "HOGA_HTTP", default_value = "127.0.0.1:8080")]
+    pub http: String,
+    /// The page's token, if it asks for one. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "HOGA_HTTP_TOKEN", hide_env_values = true)]
+    pub http_token: Option<String>,
+    /// Ask for it and do not wait
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Args)]

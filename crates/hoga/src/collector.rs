@@ -21,7 +21,7 @@ use hoga_log::{Log, LogError, Record, partition_for_key};
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Event, Message, read_frame};
-use hoga_upbit::gap::{Cause, Gap, Ledger, Lost};
+use hoga_upbit::gap::{Backfilled, Cause, Gap, Ledger, Lost};
 use hoga_upbit::listing::{Event as ListEvent, Listing, Listings};
 use hoga_upbit::rest::ticks::PastTrade;
 use hoga_upbit::standby::TradeIndex;
@@ -223,6 +223,23 @@ impl Collector {
         }
         self.flush()?;
         Ok(repaired)
+    }
+
+    /// Trades of these markets are wanted from `from_ms` to `to_ms`, both inclusive, collected or not: what is not asked for yet is in the
+    /// ledger's topic, or waits for it, when this returns. Gives how far all of it is.
+    pub fn backfill(
+        &mut self,
+        markets: &[Market],
+        (from_ms, to_ms): (i64, i64),
+        now_ms: i64,
+    ) -> Result<Backfilled, CollectError> {
+        let mut progress = Backfilled::default();
+        for market in markets {
+            let opened = self.ledger.backfill(market, from_ms, to_ms, &mut progress);
+            self.note_gaps(&opened, now_ms);
+        }
+        self.flush()?;
+        Ok(progress)
     }
 
     /// Puts changes of gaps into the ledger's topic.

@@ -1,5 +1,7 @@
 //! The commands beside `hoga up`, one file each.
 
+pub mod audit;
+pub mod backfill;
 pub mod check;
 pub mod collect;
 pub mod explain;
@@ -7,3 +9,4 @@ pub mod run;
 pub mod sim;
 pub mod sql;
 pub mod status;
+pub mod times;

@@ -16,6 +16,11 @@ impl Failure {
         Failure { message: message.into(), exit_code: Fault::User.exit_code() }
     }
 
+    /// A check that failed; what it found has been said.
+    pub fn found(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), exit_code: 1 }
+    }
+
     pub fn external(message: impl Into<String>) -> Failure {
         Failure { message: message.into(), exit_code: Fault::External.exit_code() }
     }

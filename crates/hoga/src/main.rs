@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nothing is outside of a binary")]
 
 mod allocator;
+mod bars;
 mod cli;
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -42,6 +43,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => commands::check::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Audit(args) => commands::audit::run(&args),
+        Command::Backfill(args) => commands::backfill::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),

@@ -8,6 +8,9 @@
 //! Trades of a gap are in the log before the record that settles it; a process that dies in between asks again and finds them known.
 
 mod plan;
+mod trade_table;
+
+pub use trade_table::TradeTable;
 
 use crate::collector::{CollectError, Collector, gap_log};
 use hoga_log::{Log, LogError};
@@ -67,16 +70,20 @@ pub struct Repairer {
     pub verify_interval: Option<Duration>,
     /// When the newest event of the runs before was received.
     pub last_run_ms: Option<i64>,
+    /// What the lake has of the past; None if the pipeline has no such table.
+    pub trade_table: Option<TradeTable>,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum RepairError {
+pub enum RepairError {
     #[error(transparent)]
     Exchange(#[from] UpbitError),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
     Collect(#[from] CollectError),
+    #[error("the table of trades cannot be asked: {0}")]
+    Table(String),
     #[error("reading the trade topic ended badly: {0}")]
     Join(#[from] tokio::task::JoinError),
 }
@@ -150,7 +157,8 @@ impl Repairer {
             RepairError::Exchange(error) if hoga_model::Faulty::retry(error) => backoff.next_ms(),
             // the exchange does not know it any more: it will not tell
             RepairError::Exchange(UpbitError::Answer { status: 404, .. }) if self.give_up(job) => 0,
-            // this market's own trouble: the others go on
+            RepairError::Table(_) => backoff.next_ms(),
+            // this market's own trouble, such as that it is not listed any more: the others go on
             _ => {
                 plan.postpone(&job.market, self.clock.now_ms());
                 0
@@ -183,6 +191,11 @@ impl Repairer {
         let mut walk = Walk::new(from_ms, to_ms);
         let mut repaired = Vec::new();
         let mut in_topic: Option<HashSet<u64>> = None;
+        // trades of the past may be in the lake and no more in the log
+        let in_table = match &self.trade_table {
+            Some(table) if job.is_backfill() => Some(table.ids(&job.market, from_ms, to_ms).await?),
+            _ => None,
+        };
         let mut rows_wanted = job.rows_first;
         while let Some(page) = walk.next(self.clock.now_ms(), rows_wanted) {
             rows_wanted = hoga_upbit::rest::ticks::ROWS_MAX;
@@ -195,7 +208,9 @@ impl Repairer {
             let wanted = |trade: &PastTrade| (from_ms..=to_ms).contains(&trade.executed_ms);
             let mut missing: Vec<PastTrade> = trades.into_iter().filter(wanted).collect();
             let unsure = self.drop_known(&mut missing);
-            if let Some(id_max) = unsure {
+            if let Some(in_table) = &in_table {
+                missing.retain(|trade| !in_table.contains(&trade.sequential_id));
+            } else if let Some(id_max) = unsure {
                 let found = match in_topic.take() {
                     Some(found) => found,
                     None => self.read_topic(&job.market, from_ms, id_max).await?,

@@ -1,5 +1,6 @@
 //! `hoga up`: the whole pipeline in one process.
 
+pub mod backfill;
 mod background;
 pub mod bars;
 pub mod care;

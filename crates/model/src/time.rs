@@ -94,9 +94,61 @@ pub fn utc_iso(ms: i64) -> String {
     format!("{}T{}.{:03}Z", utc_date(ms), utc_time_of_day(ms), civil_from_ms(ms).ms_of_day % 1_000)
 }
 
+/// Reads `2026-01-31`, or with a time of day behind it (`2026-01-31 13:00:00`, `2026-01-31T13:00:00.250Z`, `…+09:00`), as milliseconds
+/// since the epoch. Without a zone it is UTC; digits beyond milliseconds are cut. None for anything else.
+pub fn parse_utc(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+    let [year, month, day] = numbers(date, '-')?;
+    let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone_at);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [hour, minute, second] = numbers(time, ':')?;
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let offset_ms = match zone {
+        "" | "Z" => 0,
+        _ => {
+            let [hours, minutes, _] = numbers(&format!("{}:00", zone.get(1..)?), ':')?;
+            let sign = if zone.starts_with('-') { -1 } else { 1 };
+            sign * (hours * 60 + minutes) * 60_000
+        }
+    };
+    let is_valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    is_valid.then_some(seconds * MS_PER_SECOND + millis - offset_ms)
+}
+
+fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
+    let part = |part: &str| part.parse::<u32>().ok().map(i64::from);
+    text.split(separator).map(part).collect::<Option<Vec<_>>>()?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_as_people_write_them() {
+        for (text, expected) in [
+            ("1970-01-01", Some(0)),
+            ("1970-01-01 00:00:01", Some(1_000)),
+            ("2000-02-29T00:00:00Z", Some(951_782_400_000)),
+            ("2026-07-30 07:04:03", Some(1_785_395_043_000)),
+            ("2026-07-30T07:04:03.8315Z", Some(1_785_395_043_831)),
+            ("2026-07-30T16:04:03.8+09:00", Some(1_785_395_043_800)),
+            ("2026-13-01", None),
+            ("2026-01-01 24:00:00", None),
+            ("2026-01-01 23:00:00.", None),
+            ("2026-01-01T00:00:00+9", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_utc(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn known_instants() {

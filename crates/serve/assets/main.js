@@ -1,5 +1,6 @@
 // The page: one event stream in, every view fed from it.
 import { Chart } from "./chart.js";
+import { CompletenessView, isCompleteness } from "./completeness.js";
 import { Console } from "./sql.js";
 import { HealthView } from "./health.js";
 import { MarketList } from "./market_list.js";
@@ -51,6 +52,17 @@ const topics = new TopicsView({
   },
 });
 
+const completeness = new CompletenessView(
+  {
+    grid: $("completeness-grid"), note: $("completeness-note"), summary: $("completeness-summary"), order: $("completeness-order"),
+    legend: $("completeness-legend"), tip: $("completeness-tip"),
+  },
+  (market) => list.nameOf(market),
+);
+
+/** Views that take the whole page; the others are parts of the market's. */
+const PLACES = ["topics", "completeness"];
+
 let market = null;
 let seconds = Number(remember(INTERVAL_MEMORY)) || 60;
 let lastHealth = null;
@@ -61,7 +73,7 @@ function choose(next) {
   if (next === market) return;
   market = next;
   remember(MARKET_MEMORY, market);
-  if (document.body.dataset.view !== "topics") history.replaceState(null, "", `#${market}`);
+  if (!PLACES.includes(document.body.dataset.view)) history.replaceState(null, "", `#${market}`);
   list.choose(market);
   lastBook = null;
   tape.clear(market);
@@ -162,14 +174,17 @@ function showConnection() {
 }
 
 function showView(view, topic = "") {
-  const wasTopics = document.body.dataset.view === "topics";
+  const placeOf = (view) => (PLACES.includes(view) ? view : "market");
+  const [before, place] = [placeOf(document.body.dataset.view), placeOf(view)];
   document.body.dataset.view = view;
-  const isTopics = view === "topics";
-  if (isTopics) topics.show(topic);
-  else if (wasTopics) topics.hide();
-  if (isTopics !== wasTopics) history.replaceState(null, "", isTopics ? `#${topics.address}` : `#${market ?? ""}`);
+  if (place === "topics") topics.show(topic);
+  else if (before === "topics") topics.hide();
+  if (place === "completeness") completeness.show();
+  else if (before === "completeness") completeness.hide();
+  const address = { topics: topics.address, completeness: "completeness", market: market ?? "" }[place];
+  if (before !== place) history.replaceState(null, "", `#${address}`);
   for (const button of document.querySelectorAll("[data-place]")) {
-    button.setAttribute("aria-pressed", String((button.dataset.place === "topics") === isTopics));
+    button.setAttribute("aria-pressed", String(button.dataset.place === place));
   }
   for (const button of document.querySelectorAll("[data-show]")) {
     if (button.dataset.show === view) button.setAttribute("aria-current", "page");
@@ -198,6 +213,7 @@ function showLanguage(language) {
   tape.translate();
   chart.translate();
   topics.translate();
+  completeness.translate();
   if (lastHealth) health.show(lastHealth);
 }
 
@@ -226,7 +242,7 @@ for (const button of document.querySelectorAll("[data-show]")) {
   button.addEventListener("click", () => showView(button.dataset.show));
 }
 for (const button of document.querySelectorAll("[data-place]")) {
-  button.addEventListener("click", () => showView(button.dataset.place === "topics" ? "topics" : "markets"));
+  button.addEventListener("click", () => showView(button.dataset.place === "market" ? "markets" : button.dataset.place));
 }
 const tabs = [...document.querySelectorAll("[role=tab]")];
 tabs.forEach((tab, index) => {
@@ -242,8 +258,9 @@ addEventListener("hashchange", () => {
   const wanted = location.hash.slice(1);
   const topic = topicOf(wanted);
   if (topic !== null) showView("topics", topic);
+  else if (isCompleteness(wanted)) showView("completeness");
   else if (MARKET_CODE.test(wanted)) {
-    if (document.body.dataset.view === "topics") showView("markets");
+    if (PLACES.includes(document.body.dataset.view)) showView("markets");
     choose(wanted);
   }
 });
@@ -263,8 +280,8 @@ showLanguage(preferred());
 showInterval(seconds);
 const asked = location.hash.slice(1);
 const topic = topicOf(asked);
-if (topic === null) showView("markets");
-else showView("topics", topic);
-const wanted = topic === null && asked ? asked : remember(MARKET_MEMORY) || "";
+if (topic !== null) showView("topics", topic);
+else showView(isCompleteness(asked) ? "completeness" : "markets");
+const wanted = topic === null && asked && !isCompleteness(asked) ? asked : remember(MARKET_MEMORY) || "";
 if (MARKET_CODE.test(wanted)) choose(wanted);
 else stream.open(null);

@@ -22,6 +22,7 @@ use hoga_serve::health::{
     CheckpointHealth, ExchangeState, Health, JobHealth, LatencyHealth, PartitionHealth, ProcessHealth, SourceHealth,
     StreamHealth, TableHealth, TopicHealth,
 };
+use hoga_serve::http::backfill::NoBackfills;
 use hoga_serve::http::topics::{Group, GroupKind, GroupOffset, Member, TopicPartition};
 use hoga_serve::http::{Feed, HttpConfig, HttpState, serve};
 use tokio::sync::{broadcast, watch};
@@ -80,7 +81,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let received = Arc::new(AtomicU64::new(0));
     let health = health_source(source, received.clone());
     let topics = Arc::new(demo_topics(now));
-    let state = HttpState { sessions: table.sessions(), board, health, ready, feeds, topics: topics.clone() };
+    let state = HttpState {
+        sessions: table.sessions(),
+        board,
+        health,
+        ready,
+        feeds,
+        topics: topics.clone(),
+        backfills: Arc::new(NoBackfills("a demonstration has no exchange")),
+    };
     let config = HttpConfig { listen, token: None, host_names: Vec::new() };
     let page = serve(config, state, cancel.clone()).await?;
     println!("http://{}/", page.local_addr);

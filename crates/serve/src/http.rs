@@ -13,13 +13,17 @@
 //! | `/api/bars?market=&seconds=&count=` | bars computed from the trade table |
 //! | `/api/topics…`, `/api/groups` | what the log holds and who reads it: [`topics`] |
 //! | `/api/stream?market=` | server-sent events: `markets`, `board`, `trades`, `book`, `health` |
+//! | `/api/completeness?days=` | per market and day, the share of the time without a hole in its trades: [`completeness`] |
+//! | `POST /api/backfill` | trades of the past are wanted, and how far they are: [`backfill`] |
 //! | `POST /api/sql` | `{"sql": …}` → `{columns, rows, truncated, elapsed_ms}`, read-only |
 //! | `POST /api/login` | `{"token": …}` → a cookie |
 
 mod access;
 mod answer;
 mod assets;
+pub mod backfill;
 mod bars;
+mod completeness;
 mod feed;
 mod metrics;
 mod query;
@@ -48,6 +52,7 @@ use crate::board::SharedBoard;
 use crate::health::HealthSource;
 use crate::{Secret, ServeError, SessionFactory};
 
+use backfill::{Backfills, NoBackfills};
 use topics::{LIVE_STREAMS_MAX, NoTopics, SEARCHES_MAX, TopicBrowser};
 
 pub use stream::{BOARD_INTERVAL, HEALTH_INTERVAL};
@@ -83,6 +88,8 @@ pub struct HttpState {
     pub feeds: Vec<Feed>,
     /// The log behind the topic view.
     pub topics: Arc<dyn TopicBrowser>,
+    /// Who takes requests for trades of the past.
+    pub backfills: Arc<dyn Backfills>,
 }
 
 /// The new rows of one table, as they are appended.
@@ -123,8 +130,15 @@ pub async fn serve_health(
 ) -> Result<RunningHttp, ServeError> {
     let no_tables = || Err(DataFusionError::Plan("this process has no tables".to_owned()));
     let sessions: SessionFactory = Arc::new(no_tables);
-    let state =
-        HttpState { sessions, board: Arc::default(), health, ready, feeds: Vec::new(), topics: Arc::new(NoTopics) };
+    let state = HttpState {
+        sessions,
+        board: Arc::default(),
+        health,
+        ready,
+        feeds: Vec::new(),
+        topics: Arc::new(NoTopics),
+        backfills: Arc::new(NoBackfills("this process has no tables")),
+    };
     listen(config, state, health_router, cancel).await
 }
 
@@ -152,6 +166,7 @@ async fn listen(
         streams_refused: AtomicU64::new(0),
         queries: Semaphore::new(QUERIES_MAX),
         topics: state.topics,
+        backfills: state.backfills,
         searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
         live_streams: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
         cancel: cancel.clone(),
@@ -187,6 +202,7 @@ struct Shared {
     streams_refused: AtomicU64,
     queries: Semaphore,
     topics: Arc<dyn TopicBrowser>,
+    backfills: Arc<dyn Backfills>,
     searches: Arc<Semaphore>,
     live_streams: Arc<Semaphore>,
     cancel: CancellationToken,
@@ -223,6 +239,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/topics/{name}/messages", get(topics::messages))
         .route("/api/topics/{name}/live", get(topics::live))
         .route("/api/groups", get(topics::groups))
+        .route("/api/completeness", get(completeness::completeness))
+        .route("/api/completeness/{market}", get(completeness::of_market))
+        .route("/api/backfill", post(backfill::backfill))
         .route("/api/sql", post(query::sql))
         .layer(from_fn_with_state(shared.clone(), access::require_token));
     protect(open.merge(guarded), shared)

@@ -8,9 +8,11 @@ use std::fmt;
 use hoga_model::{Market, StreamKind};
 use serde::{Deserialize, Serialize};
 
+mod backfill;
 mod coverage;
 mod ledger;
 
+pub use backfill::{BACKFILL_CHUNK_MS, Backfilled};
 pub use coverage::{Coverage, Ending};
 pub use ledger::{Ledger, Lost};
 
@@ -51,6 +53,8 @@ pub enum Cause {
     Overflow,
     /// The exchange's list of trades had some that were never received, though the connection stood.
     Missed,
+    /// Somebody asked for the trades of this time, collected or not.
+    Backfill,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,6 +139,7 @@ impl fmt::Display for Cause {
             Cause::Unanswered => "unanswered",
             Cause::Overflow => "overflow",
             Cause::Missed => "missed",
+            Cause::Backfill => "backfill",
         })
     }
 }

@@ -1,6 +1,6 @@
-//! What the exchange tells over HTTP: its list of markets, and trades of the past.
+//! What the exchange tells over HTTP: its list of markets, and trades and minute bars of the past.
 //!
-//! In: a base URL such as `https://api.upbit.com`. Out: [`MarketInfo`] rows; trades of the past ([`ticks`]). Not here: which of them the user wants
+//! In: a base URL such as `https://api.upbit.com`. Out: [`MarketInfo`] rows; trades ([`ticks`]) and minute bars ([`candles`]) of the past. Not here: which of them the user wants
 //! ([`crate::selection`]). No `Origin` header is ever sent: with one, the exchange answers once in ten seconds.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::error::{UpbitError, cause_chain};
 use crate::frame::{Message, read_frame};
 use crate::session::SessionState;
 
+pub mod candles;
+mod pace;
 pub mod ticks;
 
 /// Upbit's own REST address.

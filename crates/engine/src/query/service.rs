@@ -1,9 +1,12 @@
 //! The query service: one runtime and one set of functions for all, one pinned catalog for each statement.
 
 use super::tables::PinnedTables;
+use arrow::array::AsArray;
 use arrow::array::timezone::Tz;
+use arrow::datatypes::Int64Type;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -52,7 +55,7 @@ impl QueryService {
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
         let mut state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
-        let utc: Tz = crate::types::UTC.parse().map_err(datafusion::error::DataFusionError::from)?;
+        let utc: Tz = crate::types::UTC.parse().map_err(DataFusionError::from)?;
         for function in crate::functions::flink_functions(utc) {
             datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
         }
@@ -64,6 +67,20 @@ impl QueryService {
         let mut state = self.state.clone();
         state.register_catalog_list(self.pinned_catalogs()?);
         Ok(SessionContext::new_with_state(state))
+    }
+
+    /// The first column of a statement's answer, which has to be BIGINT; NULLs are left out. For what the program itself asks: all of it is kept
+    /// in memory.
+    pub async fn bigints(&self, sql: &str) -> Result<Vec<i64>> {
+        let batches = self.session()?.sql(sql).await?.collect().await?;
+        let mut values = Vec::new();
+        for batch in &batches {
+            let column = batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(|| {
+                DataFusionError::Plan(format!("a BIGINT is expected, not {}", batch.column(0).data_type()))
+            })?;
+            values.extend(column.iter().flatten());
+        }
+        Ok(values)
     }
 
     fn pinned_catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {

@@ -15,10 +15,10 @@ use hoga_serve::postgres::{self, PostgresConfig};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use tokio_postgres::{NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
-const DEFAULT_URL: &str = "postgres://hoga@127.0.0.1:5433/hoga";
+pub const DEFAULT_URL: &str = "postgres://hoga@127.0.0.1:5433/hoga";
 const OFFLINE_MEMORY_BYTES: usize = 1 << 30;
 
 pub fn run(args: SqlArgs) -> Result<(), Failure> {
@@ -56,13 +56,7 @@ pub fn run(args: SqlArgs) -> Result<(), Failure> {
 }
 
 async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
-        let reason = with_causes(&error);
-        Failure::external(format!(
-            "no hoga answers at {url}: {reason}; start one with: hoga up, or read a folder with --data DIR"
-        ))
-    })?;
-    let connection = tokio::spawn(connection);
+    let client = connect(url).await?;
     for statement in output::statements(text) {
         let refused = |error: tokio_postgres::Error| Failure::user(refusal(&error));
         let prepared = client.prepare(&statement).await.map_err(refused)?;
@@ -73,14 +67,24 @@ async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
         });
         crate::output::written(output::print(prepared.columns(), &rows.collect::<Vec<_>>(), args.format))?;
     }
-    drop(client);
-    // it ends with the client; how it ended is of no interest any more
-    drop(connection.await);
     Ok(())
 }
 
+/// A client of a running hoga.
+pub async fn connect(url: &str) -> Result<Client, Failure> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
+        let reason = with_causes(&error);
+        Failure::external(format!(
+            "no hoga answers at {url}: {reason}; start one with: hoga up, or read a folder with --data DIR"
+        ))
+    })?;
+    // it ends with the client; how it ended is of no interest any more
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 /// The server's own words, with its hint.
-fn refusal(error: &tokio_postgres::Error) -> String {
+pub fn refusal(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(refused) => match refused.hint() {
             Some(hint) => format!("{}; {hint}", refused.message()),
@@ -91,7 +95,7 @@ fn refusal(error: &tokio_postgres::Error) -> String {
 }
 
 /// Opens the tables of a folder and listens on a loopback port for this process.
-async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, Failure> {
+pub async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, Failure> {
     let warehouse = data.join("warehouse");
     if !warehouse.is_dir() {
         return Err(Failure::user(format!(

@@ -15,9 +15,16 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
     if args.json {
         return output::line!("{text}");
     }
-    let health: Health = serde_json::from_str(&text)
-        .map_err(|error| Failure::external(format!("the answer is not a status: {error}")))?;
-    output::text(format_args!("{}", in_words(&health)))
+    output::text(format_args!("{}", in_words(&read(&text)?)))
+}
+
+/// What a running hoga says of itself.
+pub async fn health(address: &str) -> Result<Health, Failure> {
+    read(&fetch(address).await?)
+}
+
+fn read(text: &str) -> Result<Health, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure::external(format!("the answer is not a status: {error}")))
 }
 
 async fn fetch(address: &str) -> Result<String, Failure> {

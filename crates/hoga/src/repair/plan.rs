@@ -1,10 +1,11 @@
 //! Whose trades are compared next, and over which time. Pure.
 //!
-//! Gaps first, of the market with the most trades first; then the market that was compared longest ago. State: how far each market has come.
+//! Gaps first, of the market with the most trades first; then the market that was compared longest ago; then what somebody asked for of the past,
+//! an hour at a time. State: how far each market has come.
 
 use crate::collector::ExchangeClock;
 use hoga_model::Market;
-use hoga_upbit::gap::{Gap, Ledger};
+use hoga_upbit::gap::{Cause, Gap, Ledger};
 use hoga_upbit::rest::ticks::ROWS_MAX;
 use hoga_upbit::standby::TradeIndex;
 use std::collections::HashMap;
@@ -34,11 +35,17 @@ pub struct Job {
     pub market: Market,
     pub from_ms: i64,
     pub to_ms: i64,
-    /// Up to when the market is compared after this.
-    verified_ms: i64,
+    /// Up to when the market is compared after this; None for a backfill, which says nothing of the present.
+    verified_ms: Option<i64>,
     pub gaps: Vec<Gap>,
     /// Rows of the first page.
     pub rows_first: usize,
+}
+
+impl Job {
+    pub fn is_backfill(&self) -> bool {
+        self.verified_ms.is_none()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,13 +71,17 @@ impl Plan {
             }
         }
         self.postponed.retain(|_, until_ms| *until_ms > now_ms);
-        self.repair(ledger, trades, now_ms).or_else(|| self.verify(ledger, trades, clock, now_ms))
+        self.repair(ledger, trades, now_ms)
+            .or_else(|| self.verify(ledger, trades, clock, now_ms))
+            .or_else(|| self.backfill(ledger, trades, now_ms))
     }
 
     /// The job is done.
     pub fn done(&mut self, job: &Job) {
-        let verified_ms = self.verified.entry(job.market.clone()).or_insert(job.verified_ms);
-        *verified_ms = job.verified_ms.max(*verified_ms);
+        if let Some(now_verified_ms) = job.verified_ms {
+            let verified_ms = self.verified.entry(job.market.clone()).or_insert(now_verified_ms);
+            *verified_ms = now_verified_ms.max(*verified_ms);
+        }
     }
 
     /// The market is left alone for a while.
@@ -90,7 +101,8 @@ impl Plan {
             |gap: &&Gap| gap.to_ms.is_some_and(|to_ms| to_ms + SETTLE_MS <= now_ms || to_ms > now_ms + AHEAD_MS);
         let due = ledger.pending().filter(|(market, _)| !self.postponed.contains_key(*market));
         let due = due.map(|(market, gaps)| {
-            let (due, not_yet): (Vec<Gap>, Vec<Gap>) = gaps.cloned().partition(|gap| is_due(&gap));
+            let of_collection = gaps.filter(|gap| gap.cause != Cause::Backfill).cloned();
+            let (due, not_yet): (Vec<Gap>, Vec<Gap>) = of_collection.partition(|gap| is_due(&gap));
             // gaps in a row are one question, and each trade is counted for its own
             let can_wait = due.iter().all(|gap| gap.to_ms.is_some_and(|to_ms| to_ms + TOGETHER_MS > now_ms));
             (market, if not_yet.is_empty() || !can_wait { due } else { Vec::new() })
@@ -107,7 +119,7 @@ impl Plan {
             market: market.clone(),
             from_ms: from_ms - MARGIN_MS,
             to_ms: to_ms + MARGIN_MS,
-            verified_ms: to_ms,
+            verified_ms: Some(to_ms),
             gaps,
             rows_first: ROWS_MAX,
         })
@@ -129,9 +141,27 @@ impl Plan {
             market: market.clone(),
             from_ms,
             to_ms,
-            verified_ms: to_ms,
+            verified_ms: Some(to_ms),
             gaps: Vec::new(),
             rows_first: (expected + expected / 8 + ROWS_SPARE).min(ROWS_MAX),
+        })
+    }
+
+    /// The newest hour of what somebody asked for, of the busiest market.
+    fn backfill(&self, ledger: &Ledger, trades: &TradeIndex, now_ms: i64) -> Option<Job> {
+        let is_due =
+            |gap: &&Gap| gap.cause == Cause::Backfill && gap.to_ms.is_some_and(|to_ms| to_ms + ON_THE_WAY_MS <= now_ms);
+        let waiting = ledger.pending().filter(|(market, _)| !self.postponed.contains_key(*market));
+        let newest = waiting
+            .filter_map(|(market, gaps)| gaps.filter(is_due).max_by_key(|gap| gap.from_ms).map(|gap| (market, gap)));
+        let (market, gap) = newest.max_by_key(|(market, _)| (trades.ids(market).len(), *market))?;
+        Some(Job {
+            market: market.clone(),
+            from_ms: gap.from_ms,
+            to_ms: gap.to_ms?,
+            verified_ms: None,
+            gaps: vec![gap.clone()],
+            rows_first: ROWS_MAX,
         })
     }
 
@@ -146,7 +176,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoga_upbit::gap::{Cause, Lost, State};
+    use hoga_upbit::gap::{BACKFILL_CHUNK_MS, Backfilled, Lost, State};
 
     fn market(code: &str) -> Market {
         Market::parse(code).expect("a code")
@@ -229,6 +259,34 @@ mod tests {
         rig.ledger.settle(&job.market, 120_000, State::Repaired, 0);
         assert_eq!(rig.next(196_000), None);
         assert_eq!(rig.next(197_000).map(|job| job.from_ms), Some(120_000));
+    }
+
+    #[test]
+    fn what_somebody_asked_for_comes_last_an_hour_at_a_time_and_moves_nothing_else() {
+        let mut rig = Rig::new(Some(60));
+        const HOUR: i64 = BACKFILL_CHUNK_MS;
+        let now_ms = 10 * HOUR;
+        let (btc, new) = (rig.markets[1].clone(), market("KRW-NEW"));
+        for each in [&btc, &new] {
+            rig.ledger.backfill(each, 2 * HOUR, 4 * HOUR - 1, &mut Backfilled::default());
+        }
+        rig.ledger.lost(Lost { cause: Cause::Stall, from_ms: now_ms - 30_000 });
+        for heard in &rig.markets {
+            rig.ledger.heard(heard, now_ms - 20_000);
+        }
+        let mut taken = Vec::new();
+        while let Some(job) = rig.next(now_ms) {
+            taken.push((job.market.to_string(), job.is_backfill(), job.from_ms, job.to_ms));
+            job.gaps.iter().for_each(|gap| drop(rig.ledger.settle(&job.market, gap.from_ms, State::Repaired, 0)));
+            rig.plan.done(&job);
+        }
+        let backfills: Vec<_> = taken.iter().filter(|(_, is_backfill, ..)| *is_backfill).cloned().collect();
+        assert_eq!(taken[taken.len() - 4..], backfills, "after the gaps and comparisons of collection: {taken:?}");
+        let hour = |market: &Market, hour: i64| (market.to_string(), true, hour * HOUR, (hour + 1) * HOUR - 1);
+        assert_eq!(backfills, [hour(&btc, 3), hour(&btc, 2), hour(&new, 3), hour(&new, 2)]);
+        assert!(rig.plan.verified_ms(&rig.ledger) >= Some(now_ms - 20_000), "the past says nothing of the present");
+        rig.ledger.backfill(&new, now_ms - 5_000, now_ms - 1_000, &mut Backfilled::default());
+        assert_eq!(rig.next(now_ms), None, "trades of the last seconds are on their way");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::failure::with_causes;
 use hoga_lake::{LakeError, LiveTable, ORPHAN_GRACE, ORPHAN_GRACE_MIN, Pace, Retention, parse_duration_ms};
-use hoga_model::time::{Clock, days_from_civil};
+use hoga_model::time::{Clock, parse_utc};
 use hoga_model::{Fault, Faulty};
 use hoga_serve::{Answer, Call, CallError, Procedures};
 use std::fmt;
@@ -180,41 +180,6 @@ fn number(name: &str, text: &str) -> Result<i64, CallError> {
 }
 
 fn instant(name: &str, text: &str) -> Result<i64, CallError> {
-    utc_ms(text)
+    parse_utc(text)
         .ok_or_else(|| CallError::mistake(format!("{name} '{text}' is not a time in UTC like '2026-01-31 13:00:00'")))
-}
-
-/// `2026-01-31`, or with a time of day behind it; None for anything else.
-fn utc_ms(text: &str) -> Option<i64> {
-    let (date, time) = text.trim().split_once([' ', 'T']).unwrap_or((text.trim(), "00:00:00"));
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time.trim_end_matches('Z'), ':')?;
-    let is_valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
-    is_valid.then_some((days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000)
-}
-
-fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
-    let part = |part: &str| part.parse::<u32>().ok().map(i64::from);
-    text.split(separator).map(part).collect::<Option<Vec<_>>>()?.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_arguments() {
-        for (text, expected) in [
-            ("1970-01-01", Some(0)),
-            ("1970-01-01 00:00:01", Some(1_000)),
-            ("2000-02-29T00:00:00Z", Some(951_782_400_000)),
-            ("2026-07-30 07:04:03", Some(1_785_395_043_000)),
-            ("2026-13-01", None),
-            ("2026-01-01 24:00:00", None),
-            ("yesterday", None),
-            ("", None),
-        ] {
-            assert_eq!(utc_ms(text), expected, "{text}");
-        }
-    }
 }

@@ -6,8 +6,9 @@ use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, listing_l
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::output;
-use crate::repair::{RepairStatus, Repairer, SharedCollector};
+use crate::repair::{RepairStatus, Repairer, SharedCollector, TradeTable};
 use crate::up::PARTITIONS;
+use crate::up::backfill::{self, Backfiller};
 use crate::up::bars::{BarCorrector, BarStatus};
 use crate::up::care::Care;
 use crate::up::collect::{self, Addresses, Intake, Sink};
@@ -25,6 +26,7 @@ use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{MarketInfo, StreamKind};
 use hoga_serve::board::SharedBoard;
+use hoga_serve::http::backfill::Backfills;
 use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
@@ -88,7 +90,8 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         Place::Cluster(_) => None,
     };
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
-    let Collecting { mut sink, relay, repairer } = start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+    let Collecting { mut sink, relay, repairer, backfiller } =
+        start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
     let care = Care::new(rooms.engine.tables(), rooms.clock.clone());
     let corrector = bar_corrector(&rooms);
     let report = HealthReport::new(ReportParts {
@@ -107,8 +110,17 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let disk = rooms.place.disk().cloned();
     let topics = LogTopics::new(rooms.log.clone(), disk, rooms.engine.clone(), broker, rooms.clock.clone());
     let board = Arc::new(SharedBoard::default());
-    let (ready, serving) =
-        start_listeners(&config, &rooms, &report, topics.clone(), board.clone(), kafka, &cancel).await?;
+    let (ready, serving) = start_listeners(
+        &config,
+        &rooms,
+        &report,
+        topics.clone(),
+        board.clone(),
+        backfill::shown(backfiller.as_ref()),
+        kafka,
+        &cancel,
+    )
+    .await?;
     let caring = care.start(cancel.clone());
     // jobs go on until the collector is done: they are stopped after it
     let engine_cancel = CancellationToken::new();
@@ -133,6 +145,9 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
         let _ = ready.send(true);
     }
 
+    if let Some(backfiller) = &backfiller {
+        backfiller.begin(&addresses.rest_url);
+    }
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
     let correcting = corrector.and_then(|corrector| corrector.start(cancel.clone()));
@@ -202,6 +217,8 @@ struct Collecting {
     relay: Option<Relay>,
     /// Of an exchange and a log of this process's own.
     repairer: Option<Repairer>,
+    /// Likewise.
+    backfiller: Option<Backfiller>,
 }
 
 /// Frames go into this process's own log, or to the thread that writes into a cluster.
@@ -235,17 +252,23 @@ async fn start_collector(
                 cancel: cancel.clone(),
                 verify_interval: config.verify_interval,
                 last_run_ms,
+                trade_table: TradeTable::of(rooms.engine.clone(), rooms.queries.clone(), rooms.log.clone()),
             };
+            let backfiller = Backfiller::new(collector.clone(), repairer.status.clone(), rooms.clock.clone());
             let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
             let sink =
                 Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms, is_dark: true, listings });
-            Ok(Collecting { sink, relay: None, repairer: (!is_recording).then_some(repairer) })
+            let (repairer, backfiller) = match is_recording {
+                true => (None, None),
+                false => (Some(repairer), Some(backfiller)),
+            };
+            Ok(Collecting { sink, relay: None, repairer, backfiller })
         }
         Place::Cluster(cluster) => {
             let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
             let relay = Relay::start(cluster, parts)?;
             let sink = relay.sink(exchange.clone(), is_recording);
-            Ok(Collecting { sink, relay: Some(relay), repairer: None })
+            Ok(Collecting { sink, relay: Some(relay), repairer: None, backfiller: None })
         }
     }
 }
@@ -414,12 +437,14 @@ fn trade_index_path(data: &Path) -> PathBuf {
 }
 
 /// The listeners, and how to tell them that the process is ready.
+#[expect(clippy::too_many_arguments, reason = "one place calls it, with what there is to be shown")]
 async fn start_listeners(
     config: &UpConfig,
     rooms: &Rooms,
     report: &Arc<HealthReport>,
     topics: Arc<LogTopics>,
     board: Arc<SharedBoard>,
+    backfills: Arc<dyn Backfills>,
     kafka: Option<Kafka>,
     cancel: &CancellationToken,
 ) -> Result<(watch::Sender<bool>, Serving), Failure> {
@@ -438,6 +463,7 @@ async fn start_listeners(
         ready: is_ready,
         feeds: feeds.collect(),
         topics,
+        backfills,
     };
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);

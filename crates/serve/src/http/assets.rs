@@ -30,13 +30,14 @@ macro_rules! asset {
 static PAGE: Asset = asset!("index.html", HTML);
 static LOGIN: Asset = asset!("login.html", HTML);
 
-static ASSETS: [Asset; 22] = [
+static ASSETS: [Asset; 23] = [
     asset!("style.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", SCRIPT),
     asset!("bars.js", SCRIPT),
     asset!("book.js", SCRIPT),
     asset!("chart.js", SCRIPT),
+    asset!("completeness.js", SCRIPT),
     asset!("dead_letter.js", SCRIPT),
     asset!("format.js", SCRIPT),
     asset!("health.js", SCRIPT),

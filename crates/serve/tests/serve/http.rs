@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use hoga_model::{Market, MarketInfo};
 use hoga_serve::board::SharedBoard;
 use hoga_serve::health::{ExchangeState, Health, SourceHealth};
+use hoga_serve::http::backfill::NoBackfills;
 use hoga_serve::http::{Feed, HttpConfig, HttpState, RunningHttp, STREAMS_MAX, serve};
 use hoga_serve::{Secret, ServeError};
 use serde_json::{Value, json};
@@ -67,6 +68,7 @@ impl Page {
                 Feed { table: "orderbook".to_owned(), batches: book_batches },
             ],
             topics: topic_log.clone(),
+            backfills: Arc::new(NoBackfills("nothing is asked for here")),
         };
         let config = HttpConfig { listen, token, host_names: Vec::new() };
         let http = serve(config, state, cancel.clone()).await.expect("a free port");
@@ -165,6 +167,7 @@ async fn an_address_that_others_reach_needs_a_token() {
             ready,
             feeds: Vec::new(),
             topics: Arc::<TopicLog>::default(),
+            backfills: Arc::new(NoBackfills("nothing is asked for here")),
         };
         let config = HttpConfig {
             listen: listen.parse().expect("an address"),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hoga_model::{Market, StreamKind};
 
+use super::backfill::Done;
 use super::{Cause, Gap, State};
 
 /// How a connection, or the room for what it brings, was lost.
@@ -30,14 +31,18 @@ pub struct Ledger {
 
 /// One market's one channel.
 #[derive(Debug, Default)]
-struct Line {
-    open: Option<Gap>,
+pub(super) struct Line {
+    pub(super) open: Option<Gap>,
     /// Over, to be repaired; by their start.
-    pending: BTreeMap<i64, Gap>,
+    pub(super) pending: BTreeMap<i64, Gap>,
     /// The start of the newest gap, so that no two have the same key.
-    newest_from_ms: Option<i64>,
+    pub(super) newest_from_ms: Option<i64>,
     /// When collection began.
-    begun_ms: Option<i64>,
+    pub(super) begun_ms: Option<i64>,
+    /// Whether collection began or was tried: a market may be known for its past alone.
+    is_collected: bool,
+    /// Backfills that are settled, by their start.
+    pub(super) backfilled: BTreeMap<i64, Done>,
 }
 
 impl Ledger {
@@ -46,6 +51,11 @@ impl Ledger {
         let mut ledger = Ledger::default();
         for gap in records {
             let line = ledger.line(&gap.market.clone(), gap.channel);
+            if gap.cause == Cause::Backfill {
+                line.load_backfill(gap);
+                continue;
+            }
+            line.is_collected = true;
             line.newest_from_ms = line.newest_from_ms.max(Some(gap.from_ms));
             if line.open.as_ref().is_some_and(|open| open.from_ms == gap.from_ms) {
                 line.open = None;
@@ -67,7 +77,8 @@ impl Ledger {
 
     /// Nobody listened since `from_ms`: every channel of which collection ever began is open from then, unless it was already, or is over for good.
     pub fn restart(&mut self, from_ms: i64, is_over: impl Fn(&Market) -> bool) -> Vec<Gap> {
-        let markets: Vec<Market> = self.lines.keys().filter(|market| !is_over(market)).cloned().collect();
+        let markets: Vec<Market> =
+            self.lines.keys().filter(|market| self.knows(market) && !is_over(market)).cloned().collect();
         self.open_all(&markets, Lost { cause: Cause::Restart, from_ms })
     }
 
@@ -121,7 +132,8 @@ impl Ledger {
                 continue;
             }
             let line = self.line(market, channel);
-            if line.newest_from_ms.is_none() {
+            if !line.is_collected {
+                line.is_collected = true;
                 // the trades since the listing can be asked for, the rest cannot
                 let from_ms = unlisted_ms.filter(|_| channel == StreamKind::Trade).map_or(at_ms, |ms| ms.min(at_ms));
                 line.newest_from_ms = Some(from_ms);
@@ -149,14 +161,13 @@ impl Ledger {
     /// Whatever the connection asked for does not come any more.
     pub fn lost(&mut self, lost: Lost) -> Vec<Gap> {
         self.unheard = self.listening.iter().cloned().collect();
-        let known: Vec<Market> =
-            self.listening.iter().filter(|market| self.lines.contains_key(*market)).cloned().collect();
+        let known: Vec<Market> = self.listening.iter().filter(|market| self.knows(market)).cloned().collect();
         self.open_all(&known, lost)
     }
 
     /// Nothing came between these times, and everything comes again.
     pub fn hole(&mut self, lost: Lost, to_ms: i64) -> Vec<Gap> {
-        let is_received = |market: &&Market| self.lines.contains_key(*market) && !self.unheard.contains(*market);
+        let is_received = |market: &&Market| self.knows(market) && !self.unheard.contains(*market);
         let received: Vec<Market> = self.listening.iter().filter(is_received).cloned().collect();
         let opened = self.open_all(&received, lost);
         opened.into_iter().filter_map(|gap| self.end(&gap.market, gap.channel, to_ms)).collect()
@@ -185,9 +196,13 @@ impl Ledger {
 
     /// Repair of a pending gap is done; None if it is not pending any more.
     pub fn settle(&mut self, market: &Market, from_ms: i64, state: State, trades_repaired: u64) -> Option<Gap> {
-        let mut gap = self.line(market, StreamKind::Trade).pending.remove(&from_ms)?;
+        let line = self.line(market, StreamKind::Trade);
+        let mut gap = line.pending.remove(&from_ms)?;
         gap.state = state;
         gap.trades_repaired = trades_repaired;
+        if gap.cause == Cause::Backfill {
+            line.load_backfill(gap.clone());
+        }
         Some(gap)
     }
 
@@ -208,7 +223,7 @@ impl Ledger {
 
     /// Whether collection of the market ever began, or was tried.
     pub fn knows(&self, market: &Market) -> bool {
-        self.lines.contains_key(market)
+        self.lines.get(market).is_some_and(|lines| lines.iter().any(|line| line.is_collected))
     }
 
     /// Since when its trades are promised, but for the gaps.
@@ -252,13 +267,14 @@ impl Ledger {
                     trades_repaired: 0,
                 };
                 line.open = Some(gap.clone());
+                line.is_collected = true;
                 opened.push(gap);
             }
         }
         opened
     }
 
-    fn line(&mut self, market: &Market, channel: StreamKind) -> &mut Line {
+    pub(super) fn line(&mut self, market: &Market, channel: StreamKind) -> &mut Line {
         if !self.lines.contains_key(market) {
             self.lines.insert(market.clone(), Default::default());
         }

@@ -43,7 +43,7 @@ fn rows_without_a_code_are_left_out_and_a_list_of_nothing_is_an_error() {
 }
 
 /// Gives every connection the next of these answers; the URL, and what was asked.
-async fn server(answers: Vec<String>) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+pub(super) async fn server(answers: Vec<String>) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
@@ -61,7 +61,7 @@ async fn server(answers: Vec<String>) -> (String, tokio::sync::mpsc::UnboundedRe
     (url, requests)
 }
 
-fn answer(status: &str, body: &str) -> String {
+pub(super) fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 

@@ -3,14 +3,12 @@
 //! In: a market and a span of time. Out: its trades as events in the WebSocket's own field names, page by page. Not here: which of them
 //! are new, and when to ask ([`Pace`] only says how soon one may).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use hoga_model::json::{JsonError, Scanner, push_string};
 use hoga_model::time::{MS_PER_DAY, utc_time_of_day};
 use hoga_model::{Market, StreamKind};
-use tokio::time::Instant;
 
+use super::pace::Pace;
 use super::{client, request};
 use crate::error::UpbitError;
 use crate::frame::Event;
@@ -21,9 +19,6 @@ pub const ROWS_MAX: usize = 500;
 pub const DAYS_MAX: i64 = 7;
 /// What `stream_type` says in a trade that came from here. Upbit's own values are SNAPSHOT and REALTIME.
 pub const STREAM_TYPE: &str = "REST";
-
-/// Ten calls a second are allowed; nine leave one to others at this address.
-const CALL_INTERVAL: Duration = Duration::from_millis(111);
 
 /// A trade that the exchange lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,28 +72,6 @@ impl TicksClient {
             status: 200,
             message: format!("not a list of trades: {error}"),
         })
-    }
-}
-
-/// When the next call may be made.
-#[derive(Debug, Default)]
-struct Pace {
-    next: Option<Instant>,
-}
-
-impl Pace {
-    async fn ready(&mut self) {
-        if let Some(next) = self.next {
-            tokio::time::sleep_until(next).await;
-        }
-        self.next = Some(Instant::now() + CALL_INTERVAL);
-    }
-
-    /// What the answer's `Remaining-Req` says of this second.
-    fn note(&mut self, calls_left: Option<u32>) {
-        if calls_left == Some(0) {
-            self.next = Some(Instant::now() + Duration::from_secs(1));
-        }
     }
 }
 
