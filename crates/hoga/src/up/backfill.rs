@@ -19,6 +19,9 @@ const CHUNKS_MAX: i64 = 200_000;
 /// How long the exchange's list of markets is taken to be the same.
 const LISTING_AGE_MAX: Duration = Duration::from_secs(600);
 
+/// The exchange's markets, and when it said so.
+type Listing = (Instant, Vec<MarketInfo>);
+
 #[derive(Clone)]
 pub struct Backfiller {
     collector: SharedCollector,
@@ -26,7 +29,7 @@ pub struct Backfiller {
     clock: Arc<dyn Clock>,
     /// The exchange's, once it is known where it is.
     rest_url: Arc<OnceLock<String>>,
-    listing: Arc<tokio::sync::Mutex<Option<(Instant, Vec<MarketInfo>)>>>,
+    listing: Arc<tokio::sync::Mutex<Option<Listing>>>,
 }
 
 impl Backfiller {

@@ -154,8 +154,9 @@ mod tests {
     #[test]
     fn the_recorded_answer_is_read() {
         let recorded = include_str!("../../tests/fixtures/rest_candles_minutes_2023-10-30.jsonl");
-        let minutes = recorded.lines().filter(|line| line.contains("\"unit\":1}"));
-        let bars: Vec<MinuteBar> = minutes.flat_map(|line| read_page(&Bytes::from(line)).unwrap()).collect();
+        // a row a line
+        let minutes: Vec<&str> = recorded.lines().filter(|line| line.contains("\"unit\":1}")).collect();
+        let bars = read_page(&Bytes::from(format!("[{}]", minutes.join(",")))).unwrap();
         assert!(
             !bars.is_empty() && bars.iter().all(|bar| bar.low <= bar.open.min(bar.close) && bar.start_ms % 60_000 == 0)
         );
