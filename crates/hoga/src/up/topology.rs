@@ -402,6 +402,7 @@ async fn start_listeners(
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);
     postgres_config.statement_timeout = config.statement_timeout;
+        statement_timeout: config.statement_timeout,
     postgres_config.procedures = Some(TableProcedures::online(rooms.engine.tables(), rooms.clock.clone()));
     postgres_config.password = config.postgres_password.clone().map(Secret::new);
     let postgres =
