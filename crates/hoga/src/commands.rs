@@ -5,6 +5,8 @@ pub mod backfill;
 pub mod check;
 pub mod collect;
 pub mod explain;
+pub mod export;
+pub mod replay;
 pub mod run;
 pub mod sim;
 pub mod sql;

@@ -40,11 +40,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(args) => up::run(args),
         Command::Sql(args) => commands::sql::run(args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Backfill(args) => commands::backfill::run(&args),
+        Command::Replay(args) => commands::replay::run(args),
         Command::Status(args) => commands::status::run(&args),
         Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),

@@ -10,6 +10,7 @@ pub mod health;
 mod kafka;
 mod log_place;
 pub mod market_list;
+pub mod playback;
 pub mod procedures;
 pub mod process;
 mod program_pages;
@@ -31,7 +32,7 @@ const WORKER_THREADS: usize = 2;
 pub fn run(args: Box<UpArgs>) -> Result<(), Failure> {
     let config = UpConfig::load(&args)?;
     start_tracing(&config.log_level)?;
-    in_runtime(topology::run(config))
+    in_runtime(topology::run(config, None))
 }
 
 /// Runs a command's future; what it left behind is not waited for.

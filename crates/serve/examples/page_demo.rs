@@ -81,14 +81,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let received = Arc::new(AtomicU64::new(0));
     let health = health_source(source, received.clone());
     let topics = Arc::new(demo_topics(now));
+    let (sessions, statement_timeout) = (table.sessions(), Duration::from_secs(60));
     let state = HttpState {
-        sessions: table.sessions(),
+        sessions,
         board,
         health,
         ready,
         feeds,
         topics: topics.clone(),
         backfills: Arc::new(NoBackfills("a demonstration has no exchange")),
+        statement_timeout,
     };
     let config = HttpConfig { listen, token: None, host_names: Vec::new() };
     let page = serve(config, state, cancel.clone()).await?;

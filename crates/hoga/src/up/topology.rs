@@ -16,6 +16,7 @@ use crate::up::exchange::Exchange;
 use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
 use crate::up::log_place;
+use crate::up::playback::Playback;
 use crate::up::procedures::TableProcedures;
 use crate::up::topics::LogTopics;
 use hoga_engine::flow::sink_topic_meanings;
@@ -73,7 +74,8 @@ impl Place {
     }
 }
 
-pub async fn run(config: UpConfig) -> Result<(), Failure> {
+/// Runs until it is told to stop. `playback`: records to take in the place of an exchange's frames.
+pub async fn run(config: UpConfig, playback: Option<Playback>) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel)?;
     let rooms = open_rooms(&config, &cancel).await?;
@@ -151,8 +153,10 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
     let correcting = corrector.and_then(|corrector| corrector.start(cancel.clone()));
-    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, &on_markets, &cancel);
-    let collected = collecting.await;
+    let collected = match playback {
+        Some(playback) => playback.run(rooms.log.clone(), &rooms.engine, &exchange, &cancel).await,
+        None => collect::run(&config, &addresses, &mut *sink, &exchange, &on_markets, &cancel).await,
+    };
     if collected.is_ok() {
         // a replay has ended: its rows stay to be asked for
         cancel.cancelled().await;
@@ -229,7 +233,7 @@ async fn start_collector(
     exchange: &Arc<Exchange>,
     cancel: &CancellationToken,
 ) -> Result<Collecting, Failure> {
-    let is_recording = matches!(config.source, Source::Replay(_));
+    let is_recording = matches!(config.source, Source::Replay(_) | Source::Log(_));
     match &rooms.place {
         Place::Disk(disk) => {
             let Collected { trades, ledger, last_run_ms, listings } =
@@ -464,6 +468,7 @@ async fn start_listeners(
         feeds: feeds.collect(),
         topics,
         backfills,
+        statement_timeout: config.statement_timeout,
     };
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);
@@ -518,7 +523,7 @@ pub fn source_note(source: &Source) -> &'static str {
     match source {
         Source::Upbit => "",
         Source::Sim => "   SIMULATED: not the exchange",
-        Source::Replay(_) => "   RECORDED: not the exchange",
+        Source::Replay(_) | Source::Log(_) => "   RECORDED: not the exchange",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The page's listener: what it serves, whom it refuses, how it ends.
 
 mod client;
+mod rows;
 mod topics;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ impl Page {
             ],
             topics: topic_log.clone(),
             backfills: Arc::new(NoBackfills("nothing is asked for here")),
+            statement_timeout: Duration::from_secs(1),
         };
         let config = HttpConfig { listen, token, host_names: Vec::new() };
         let http = serve(config, state, cancel.clone()).await.expect("a free port");
@@ -168,6 +170,7 @@ async fn an_address_that_others_reach_needs_a_token() {
             feeds: Vec::new(),
             topics: Arc::<TopicLog>::default(),
             backfills: Arc::new(NoBackfills("nothing is asked for here")),
+            statement_timeout: Duration::from_secs(1),
         };
         let config = HttpConfig {
             listen: listen.parse().expect("an address"),
