@@ -249,7 +249,7 @@ mod tests {
 
     fn replayed(source: Arc<MemoryLog>, between: (i64, i64), speed: Speed) -> (Arc<MemoryLog>, Duration) {
         let into = log_of(&[("a", 2), ("b", 1)]);
-        let exchange = Exchange::new("replay".to_owned(), true);
+        let exchange = Exchange::new("replay".to_owned(), true, 1);
         let mut playback = Playback::open(source, &["a".to_owned(), "b".to_owned()], between, speed, false).unwrap();
         assert_eq!(playback.partitions(), BTreeMap::from([("a", 2), ("b", 1)]));
         let began = Instant::now();
