@@ -10,6 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::conversation::{Conversation, Ended};
+use super::line::Line;
 use super::*;
 
 /// What the handler was told, in order.

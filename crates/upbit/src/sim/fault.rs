@@ -118,9 +118,9 @@ impl SimFault {
     /// (how to write it, what it does), for the command line's help.
     pub const HELP: [(&'static str, &'static str); 24] = [
         ("disconnect=EVERY", "drop every socket without a close frame (1006), every EVERY seconds"),
-        ("single=EVERY", "drop the socket that has stood longest, and no other, every EVERY seconds"),
         ("close=EVERY", "close every socket with code 1000, every EVERY seconds"),
         ("error=EVERY", "send every socket an error frame and close it, every EVERY seconds"),
+        ("single=EVERY", "drop the socket that has stood longest, and no other, every EVERY seconds"),
         ("silence=SECONDS[:EVERY]", "stand still for SECONDS: no event happens, nothing is sent, not even a pong"),
         ("stall=SECONDS[:EVERY]", "go on trading and answering pings, but send no event for SECONDS"),
         ("outage=SECONDS[:EVERY]", "REST answers 503 for SECONDS"),
