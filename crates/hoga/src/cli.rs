@@ -26,6 +26,8 @@ pub enum Command {
     Collect(Box<CollectArgs>),
     /// Ask SQL, of a running hoga or of a data folder
     Sql(SqlArgs),
+    /// Write a query's rows to a file: Parquet, CSV or Arrow
+    Export(ExportArgs),
     /// Check pipeline files: every mistake with file:line:column
     Check(CheckArgs),
     /// Run a pipeline on recorded records, offline, to the end of the input
@@ -275,6 +277,38 @@ pub struct SqlArgs {
     /// A running hoga [default: postgres://hoga@127.0.0.1:5433/hoga]
     #[arg(long, value_name = "URL", env = "HOGA_CONNECT")]
     pub connect: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The statement: SELECT …, of the past too, as hoga sql takes it
+    #[arg(long, value_name = "SQL")]
+    pub query: String,
+    /// Where to: a file, which is there only when it is whole, or - for standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub out: PathBuf,
+    /// [default: as the file's name ends: .parquet, .csv, .arrow (an Arrow file), .arrows (an Arrow stream, as on standard output)]
+    #[arg(long, value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Read the tables of a data folder whose hoga is not running, in place of a running one's
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A running hoga's page; what it must not take longer than is its --statement-timeout, for each batch of rows
+    #[arg(long, value_name = "URL", env = "HOGA_HTTP", default_value = "http://127.0.0.1:8080")]
+    pub connect: String,
+    /// The page's token. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "HOGA_HTTP_TOKEN", hide_env_values = true)]
+    pub http_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Parquet,
+    Csv,
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

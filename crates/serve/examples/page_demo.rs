@@ -80,7 +80,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let received = Arc::new(AtomicU64::new(0));
     let health = health_source(source, received.clone());
     let topics = Arc::new(demo_topics(now));
-    let state = HttpState { sessions: table.sessions(), board, health, ready, feeds, topics: topics.clone() };
+    let (sessions, statement_timeout) = (table.sessions(), Duration::from_secs(60));
+    let state = HttpState { sessions, board, health, ready, feeds, topics: topics.clone(), statement_timeout };
     let config = HttpConfig { listen, token: None, host_names: Vec::new() };
     let page = serve(config, state, cancel.clone()).await?;
     println!("http://{}/", page.local_addr);

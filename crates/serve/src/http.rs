@@ -14,6 +14,7 @@
 //! | `/api/topics…`, `/api/groups` | what the log holds and who reads it: [`topics`] |
 //! | `/api/stream?market=` | server-sent events: `markets`, `board`, `trades`, `book`, `health` |
 //! | `POST /api/sql` | `{"sql": …}` → `{columns, rows, truncated, elapsed_ms}`, read-only |
+//! | `POST /api/sql?format=arrow` or `csv`, or `Accept: application/vnd.apache.arrow.stream` | all rows, sent as they are computed |
 //! | `POST /api/login` | `{"token": …}` → a cookie |
 
 mod access;
@@ -24,6 +25,7 @@ mod feed;
 mod metrics;
 mod query;
 mod routes;
+mod rows;
 mod stream;
 pub mod topics;
 
@@ -45,7 +47,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::SharedBoard;
-use crate::health::HealthSource;
+use crate::health::{Health, HealthSource};
 use crate::{Secret, ServeError, SessionFactory};
 
 use topics::{LIVE_STREAMS_MAX, NoTopics, SEARCHES_MAX, TopicBrowser};
@@ -56,6 +58,8 @@ pub use stream::{BOARD_INTERVAL, HEALTH_INTERVAL};
 pub const STREAMS_MAX: usize = 64;
 /// Queries of the console and of bars that run at the same time; one more waits its turn.
 pub const QUERIES_MAX: usize = 4;
+/// Results that are sent whole (`format=arrow`) at the same time; one more gets 503.
+pub const EXPORTS_MAX: usize = 4;
 /// A longer request body is refused.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A shorter token is refused at the start: nothing slows a guesser down.
@@ -83,6 +87,8 @@ pub struct HttpState {
     pub feeds: Vec<Feed>,
     /// The log behind the topic view.
     pub topics: Arc<dyn TopicBrowser>,
+    /// A result that is sent whole is broken off if a batch takes longer, to be computed or to be taken.
+    pub statement_timeout: Duration,
 }
 
 /// The new rows of one table, as they are appended.
@@ -123,9 +129,38 @@ pub async fn serve_health(
 ) -> Result<RunningHttp, ServeError> {
     let no_tables = || Err(DataFusionError::Plan("this process has no tables".to_owned()));
     let sessions: SessionFactory = Arc::new(no_tables);
-    let state =
-        HttpState { sessions, board: Arc::default(), health, ready, feeds: Vec::new(), topics: Arc::new(NoTopics) };
+    let state = bare(sessions, health, ready, Duration::ZERO);
     listen(config, state, health_router, cancel).await
+}
+
+/// Only SQL: for a command that asks itself what a running process would be asked.
+pub async fn serve_sql(
+    config: HttpConfig,
+    sessions: SessionFactory,
+    statement_timeout: Duration,
+    cancel: CancellationToken,
+) -> Result<RunningHttp, ServeError> {
+    let (_, ready) = watch::channel(true);
+    let state = bare(sessions, Arc::new(Health::default), ready, statement_timeout);
+    listen(config, state, router, cancel).await
+}
+
+/// Nothing to show beside what is given.
+fn bare(
+    sessions: SessionFactory,
+    health: HealthSource,
+    ready: watch::Receiver<bool>,
+    statement_timeout: Duration,
+) -> HttpState {
+    HttpState {
+        sessions,
+        board: Arc::default(),
+        health,
+        ready,
+        feeds: Vec::new(),
+        topics: Arc::new(NoTopics),
+        statement_timeout,
+    }
 }
 
 async fn listen(
@@ -151,6 +186,8 @@ async fn listen(
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         streams_refused: AtomicU64::new(0),
         queries: Semaphore::new(QUERIES_MAX),
+        exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+        statement_timeout: state.statement_timeout,
         topics: state.topics,
         searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
         live_streams: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
@@ -186,6 +223,8 @@ struct Shared {
     streams: Arc<Semaphore>,
     streams_refused: AtomicU64,
     queries: Semaphore,
+    exports: Arc<Semaphore>,
+    statement_timeout: Duration,
     topics: Arc<dyn TopicBrowser>,
     searches: Arc<Semaphore>,
     live_streams: Arc<Semaphore>,

@@ -10,6 +10,7 @@ mod history;
 pub mod http;
 pub mod postgres;
 mod procedure;
+pub mod rows;
 
 use std::sync::Arc;
 

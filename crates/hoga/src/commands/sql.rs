@@ -8,7 +8,7 @@ use crate::failure::{Failure, with_causes};
 use crate::up::procedures::TableProcedures;
 use crate::up::topology::QUERY_PARTITIONS;
 use hoga_engine::{QueryLimits, QueryService};
-use hoga_lake::{Lake, LakeOptions};
+use hoga_lake::{Lake, LakeOptions, LiveTable};
 use hoga_model::time::SystemClock;
 use hoga_serve::SessionFactory;
 use hoga_serve::postgres::{self, PostgresConfig};
@@ -92,6 +92,15 @@ fn refusal(error: &tokio_postgres::Error) -> String {
 
 /// Opens the tables of a folder and listens on a loopback port for this process.
 async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, Failure> {
+    let (sessions, tables) = open_folder(data).await?;
+    let mut config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
+    config.procedures = Some(TableProcedures::offline(tables, Arc::new(SystemClock)));
+    let running = postgres::serve(config, sessions, cancel).await.map_err(|error| Failure::of(&error))?;
+    Ok(format!("postgres://hoga@{}/hoga", running.local_addr()))
+}
+
+/// The tables that a hoga which does not run any more has left, and sessions on them.
+pub async fn open_folder(data: &Path) -> Result<(SessionFactory, Vec<Arc<LiveTable>>), Failure> {
     let warehouse = data.join("warehouse");
     if !warehouse.is_dir() {
         return Err(Failure::user(format!(
@@ -113,12 +122,7 @@ async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, 
         partitions: QUERY_PARTITIONS,
         spill_folder: std::env::temp_dir(),
     };
-    let procedures = TableProcedures::offline(tables.clone(), Arc::new(SystemClock));
-    let queries = QueryService::new(tables, &limits)
+    let queries = QueryService::new(tables.clone(), &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    let sessions: SessionFactory = Arc::new(move || queries.session());
-    let mut config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
-    config.procedures = Some(procedures);
-    let running = postgres::serve(config, sessions, cancel).await.map_err(|error| Failure::of(&error))?;
-    Ok(format!("postgres://hoga@{}/hoga", running.local_addr()))
+    Ok((Arc::new(move || queries.session()), tables))
 }

@@ -398,6 +398,7 @@ async fn start_listeners(
         ready: is_ready,
         feeds: feeds.collect(),
         topics,
+        statement_timeout: config.statement_timeout,
     };
     let http = http::serve(http_config, state, cancel.clone()).await.map_err(|error| Failure::of(&error))?;
     let mut postgres_config = PostgresConfig::new(config.postgres);

@@ -1,4 +1,4 @@
-//! `POST /api/sql`: the page's console. Reads only, a bounded number of rows, a bounded time.
+//! `POST /api/sql`: the page's console. Reads only, a bounded number of rows, a bounded time. Programs get all rows: `rows`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,18 +8,17 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use axum::extract::{Json, State};
-use axum::http::StatusCode;
+use axum::extract::{Json, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Shared;
 use super::answer::{self, Refusal};
-use crate::history;
+use super::{Shared, rows};
+use crate::rows::start;
 
 /// More rows than this are not sent; the answer says that there were more.
 pub(super) const ROWS_MAX: usize = 1_000;
@@ -31,6 +30,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[serde(deny_unknown_fields)]
 pub(super) struct SqlRequest {
     sql: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SqlOptions {
+    format: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,8 +58,13 @@ struct Column {
 
 pub(super) async fn sql(
     State(shared): State<Arc<Shared>>,
+    Query(options): Query<SqlOptions>,
+    headers: HeaderMap,
     Json(request): Json<SqlRequest>,
 ) -> Result<Response, Refusal> {
+    if let Some(format) = rows::wanted(options.format.as_deref(), &headers)? {
+        return rows::rows(shared, &request.sql, format).await;
+    }
     let answer = run_limited(&shared, TIMEOUT, Box::pin(run(&shared, &request.sql))).await?;
     answer.map(|answer| answer::ok(&answer)).map_err(|error| Refusal::bad_request(error_text(&error)))
 }
@@ -86,11 +96,7 @@ pub(super) fn error_text(error: &DataFusionError) -> String {
 
 async fn run(shared: &Shared, sql: &str) -> Result<SqlAnswer, DataFusionError> {
     let started = Instant::now();
-    let session = (shared.sessions)()?;
-    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let sql = history::rewrite(sql).map_err(DataFusionError::Plan)?;
-    let frame = session.sql_with_options(&sql, read_only).await?;
-    let mut batches = frame.execute_stream().await?;
+    let mut batches = start(&shared.sessions, sql).await?;
     let columns = columns_of(&batches.schema());
     let mut rows = Rows::default();
     while let Some(batch) = batches.try_next().await? {

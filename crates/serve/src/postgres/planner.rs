@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::{SQLOptions, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::StreamExt;
@@ -28,6 +27,7 @@ use super::session::Session;
 use super::statement::{QueryCommand, mentions_catalog};
 use super::types::{describe, pg_type};
 use crate::SessionFactory;
+use crate::rows::interruptible;
 
 pub(super) struct Planner {
     sessions: SessionFactory,
@@ -139,19 +139,6 @@ impl Planner {
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| ())?;
         Ok(Arc::new(plan.schema().as_arrow().clone()))
     }
-}
-
-/// Lets go of the thread now and then inside joins, which can make any number of rows out of one batch. Without it
-/// such a query could not be cancelled: it would never come up for air.
-fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, Failure> {
-    let wrapped = plan.transform_up(|node| {
-        let multiplies = node.children().len() > 1 || node.name() == "UnnestExec";
-        Ok(match multiplies {
-            true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>),
-            false => Transformed::no(node),
-        })
-    })?;
-    Ok(wrapped.data)
 }
 
 fn with_values(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan, Failure> {

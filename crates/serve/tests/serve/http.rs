@@ -1,6 +1,7 @@
 //! The page's listener: what it serves, whom it refuses, how it ends.
 
 mod client;
+mod rows;
 mod topics;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Page {
                 Feed { table: "orderbook".to_owned(), batches: book_batches },
             ],
             topics: topic_log.clone(),
+            statement_timeout: Duration::from_secs(1),
         };
         let config = HttpConfig { listen, token, host_names: Vec::new() };
         let http = serve(config, state, cancel.clone()).await.expect("a free port");
@@ -165,6 +167,7 @@ async fn an_address_that_others_reach_needs_a_token() {
             ready,
             feeds: Vec::new(),
             topics: Arc::<TopicLog>::default(),
+            statement_timeout: Duration::from_secs(1),
         };
         let config = HttpConfig {
             listen: listen.parse().expect("an address"),
