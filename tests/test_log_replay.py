@@ -35,7 +35,7 @@ SELECT `code`, DATE_FORMAT(`window_start`, 'yyyy-MM-dd HH:mm:ss'), MAX(`trade_pr
 FROM TABLE(TUMBLE(TABLE trades, DESCRIPTOR(`ts`), INTERVAL '1' SECOND)) GROUP BY `code`, `window_start`, `window_end`;
 INSERT INTO alerts SELECT `code`, `sequential_id`, CAST(`trade_price` * `trade_volume` AS DECIMAL(38, 16)) FROM trades WHERE `trade_price` * `trade_volume` > 100000;
 """
-BARS = "SELECT market, "start", high, low, volume, trades FROM upbit.bar ORDER BY market, "start""
+BARS = 'SELECT market, "start", high, low, volume, trades FROM upbit.bar ORDER BY market, "start"'
 
 
 @pytest.fixture

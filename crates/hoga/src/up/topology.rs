@@ -75,10 +75,10 @@ impl Place {
 }
 
 /// Runs until it is told to stop. `playback`: records to take in the place of an exchange's frames.
-pub async fn run(config: UpConfig, playback: Option<Playback>) -> Result<(), Failure> {
+pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel)?;
-    let rooms = open_rooms(&config, &cancel).await?;
+    let rooms = open_rooms(&config, playback.as_mut(), &cancel).await?;
     let stats = Arc::new(CollectorStats::default());
     let exchange =
         Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
@@ -278,7 +278,11 @@ async fn start_collector(
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
-async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Rooms, Failure> {
+async fn open_rooms(
+    config: &UpConfig,
+    playback: Option<&mut Playback>,
+    cancel: &CancellationToken,
+) -> Result<Rooms, Failure> {
     let plan = crate::commands::check::plan(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
@@ -310,6 +314,9 @@ async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Roo
             cluster.as_log()
         }
     };
+    if let Some(playback) = playback {
+        playback.begin(&*log).map_err(|error| Failure::of(&error))?;
+    }
     let pipeline = match &place {
         Place::Disk(_) => None,
         Place::Cluster(cluster) => {
