@@ -32,6 +32,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Run a pipeline on recorded records, offline, to the end of the input
     Run(RunArgs),
+    /// Run a pipeline on recorded days of a log again, at any speed, in a data folder of its own
+    Replay(Box<ReplayArgs>),
     /// Show what a pipeline file computes: per table the operators, windows, watermarks and state
     Explain(ExplainArgs),
     /// Show what a running hoga is doing
@@ -348,6 +350,54 @@ pub struct RunArgs {
     /// What to print: error, warn, info, debug
     #[arg(long, value_name = "FILTER", env = "HOGA_LOG_LEVEL", default_value = "warn")]
     pub log_level: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Records received from then on, in UTC: 2026-11-26, 2026-11-26T22:00:00Z [default: the log's beginning]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Records received before then [default: what is there now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// How many times as fast as it happened, or max
+    #[arg(long, value_name = "N", default_value = "max")]
+    pub speed: String,
+    /// Only these topics, with commas [default: all that the pipeline reads and does not write]
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Vec<String>,
+    /// The pipeline's SQL: the same as then, or rules to be tried on that time [default: as hoga up]
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<String>,
+    /// Whose log: the data folder of a hoga that does not run
+    #[arg(long, value_name = "DIR", env = "HOGA_DATA", default_value = "hoga-data")]
+    pub data: PathBuf,
+    /// Whose log, in place of --data: a hoga that runs, by its Kafka listener (127.0.0.1:9092), or a Kafka cluster
+    #[arg(long, value_name = "BROKERS")]
+    pub brokers: Option<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where the replay's own log, checkpoints and tables are kept; a new folder
+    #[arg(long, value_name = "DIR", default_value = "hoga-replay")]
+    pub into: PathBuf,
+    /// End when everything is computed and committed, instead of staying to be asked
+    #[arg(long)]
+    pub exit: bool,
+    /// Web page, /healthz, /metrics
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    pub http: String,
+    /// Kafka protocol on the replay's log, or off
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9093")]
+    pub kafka: String,
+    /// PostgreSQL protocol
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5434")]
+    pub postgres: String,
+    /// How often rows are committed to the replay's tables [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub checkpoint_interval: Option<String>,
+    /// What to print: error, warn, info, debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -68,6 +68,13 @@ impl Cluster {
         blocking(connect).await?.map_err(|error| Failure::of(&error))
     }
 
+    /// The cluster's topics as they are; nothing is made or written.
+    pub async fn open_to_read(config: &UpConfig) -> Result<Arc<dyn Log>, Failure> {
+        let options = options(config)?;
+        let connected = blocking(move || KafkaLog::connect(options)).await?;
+        Ok(Arc::new(connected.map_err(|error| Failure::of(&error))?))
+    }
+
     /// What the brokers call themselves together.
     pub async fn id(&self) -> Result<String, Failure> {
         let log = self.log.clone();

@@ -32,6 +32,10 @@ impl Cluster {
         ))
     }
 
+    pub async fn open_to_read(config: &UpConfig) -> Result<Arc<dyn Log>, Failure> {
+        Ok(Cluster::open(config).await?.as_log())
+    }
+
     pub async fn id(&self) -> Result<String, Failure> {
         match *self {}
     }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod collect;
 pub mod explain;
 pub mod export;
+pub mod replay;
 pub mod run;
 pub mod sim;
 pub mod sql;

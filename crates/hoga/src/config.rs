@@ -19,7 +19,20 @@ const SASL_MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
 pub enum Source {
     Upbit,
     Sim,
+    /// Recorded frames.
     Replay(PathBuf),
+    /// Records of another log: `hoga replay`.
+    Log(LogStretch),
+}
+
+/// What of which log, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStretch {
+    /// A data folder, or brokers.
+    pub of: String,
+    pub from: String,
+    pub to: String,
+    pub speed: String,
 }
 
 impl std::fmt::Display for Source {
@@ -28,6 +41,7 @@ impl std::fmt::Display for Source {
             Source::Upbit => f.write_str("upbit"),
             Source::Sim => f.write_str("sim"),
             Source::Replay(path) => write!(f, "replay:{}", path.display()),
+            Source::Log(log) => write!(f, "replay:{} from {} to {}, {}", log.of, log.from, log.to, log.speed),
         }
     }
 }

@@ -43,6 +43,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => commands::check::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Replay(args) => commands::replay::run(args),
         Command::Status(args) => commands::status::run(&args),
         Command::Collect(args) => commands::collect::run(args),
         Command::Sim(args) => commands::sim::run(args),

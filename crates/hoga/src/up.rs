@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod health;
 mod kafka;
 mod log_place;
+pub mod playback;
 pub mod procedures;
 pub mod process;
 mod program_pages;
@@ -28,7 +29,7 @@ const WORKER_THREADS: usize = 2;
 pub fn run(args: Box<UpArgs>) -> Result<(), Failure> {
     let config = UpConfig::load(&args)?;
     start_tracing(&config.log_level)?;
-    in_runtime(topology::run(config))
+    in_runtime(topology::run(config, None))
 }
 
 /// Runs a command's future; what it left behind is not waited for.

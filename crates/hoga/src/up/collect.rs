@@ -131,6 +131,8 @@ pub async fn run(
             let played = replay::replay(file, clock(), cancel.clone(), &mut *sink).await;
             played.map(|_| ()).map_err(|error| Failure::of(&error))
         }
+        // its records do not come by frames: `up::playback`
+        Source::Log(_) => Ok(()),
         Source::Upbit | Source::Sim => live(config, addresses, sink, exchange, on_markets, cancel).await,
     };
     write_rest(sink, exchange, cancel).await;

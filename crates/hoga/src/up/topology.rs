@@ -14,6 +14,7 @@ use crate::up::exchange::Exchange;
 use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
 use crate::up::log_place;
+use crate::up::playback::Playback;
 use crate::up::procedures::TableProcedures;
 use crate::up::topics::LogTopics;
 use hoga_engine::flow::sink_topic_meanings;
@@ -69,10 +70,11 @@ impl Place {
     }
 }
 
-pub async fn run(config: UpConfig) -> Result<(), Failure> {
+/// Runs until it is told to stop. `playback`: records to take in the place of an exchange's frames.
+pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel)?;
-    let rooms = open_rooms(&config, &cancel).await?;
+    let rooms = open_rooms(&config, playback.as_mut(), &cancel).await?;
     let stats = Arc::new(CollectorStats::default());
     let exchange = Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit));
     let kafka = match &rooms.place {
@@ -130,8 +132,10 @@ pub async fn run(config: UpConfig) -> Result<(), Failure> {
 
     let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
-    let collecting = collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel);
-    let collected = collecting.await;
+    let collected = match playback {
+        Some(playback) => playback.run(rooms.log.clone(), &rooms.engine, &exchange, &cancel).await,
+        None => collect::run(&config, &addresses, &mut *sink, &exchange, on_markets, &cancel).await,
+    };
     if collected.is_ok() {
         // a replay has ended: its rows stay to be asked for
         cancel.cancelled().await;
@@ -189,7 +193,7 @@ async fn start_collector(
     exchange: &Arc<Exchange>,
     cancel: &CancellationToken,
 ) -> Result<Collecting, Failure> {
-    let is_recording = matches!(config.source, Source::Replay(_));
+    let is_recording = matches!(config.source, Source::Replay(_) | Source::Log(_));
     match &rooms.place {
         Place::Disk(disk) => {
             let (trades, ledger, last_run_ms) = load_collected(&config.data, disk.clone()).await?;
@@ -224,7 +228,11 @@ async fn start_collector(
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
-async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Rooms, Failure> {
+async fn open_rooms(
+    config: &UpConfig,
+    playback: Option<&mut Playback>,
+    cancel: &CancellationToken,
+) -> Result<Rooms, Failure> {
     let plan = crate::commands::check::plan(config.pipeline.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data).map_err(|error| {
@@ -256,6 +264,9 @@ async fn open_rooms(config: &UpConfig, cancel: &CancellationToken) -> Result<Roo
             cluster.as_log()
         }
     };
+    if let Some(playback) = playback {
+        playback.begin(&*log).map_err(|error| Failure::of(&error))?;
+    }
     let pipeline = match &place {
         Place::Disk(_) => None,
         Place::Cluster(cluster) => {
@@ -453,7 +464,7 @@ pub fn source_note(source: &Source) -> &'static str {
     match source {
         Source::Upbit => "",
         Source::Sim => "   SIMULATED: not the exchange",
-        Source::Replay(_) => "   RECORDED: not the exchange",
+        Source::Replay(_) | Source::Log(_) => "   RECORDED: not the exchange",
     }
 }
 

@@ -1,0 +1,304 @@
+//! A stretch of another log, record by record into this process's own, as fast as asked: what `hoga replay` collects from.
+//!
+//! In: records of some topics between two times of receipt. Out: the same records (keys, values, times, headers, partitions), in the order of
+//! their times over all partitions, and within each as they lay there. State: one fetch a partition. Not here: which log, which topics (`commands::replay`).
+
+use crate::failure::Failure;
+use crate::up::exchange::Exchange;
+use hoga_engine::Engine;
+use hoga_log::{Log, LogError, Record};
+use hoga_upbit::session::SessionState;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Read ahead of each partition.
+const FETCH_BYTES: usize = 256 << 10;
+/// Appended at a time at most, of all partitions together.
+const BATCH_RECORDS: usize = 1_000;
+/// The longest wait between two looks at what is due.
+const WAIT_MAX: Duration = Duration::from_millis(20);
+/// Clocks go back a little: only a record that is so much later than the end proves that none follows.
+const CLOCK_STEP_MS: i64 = 60_000;
+/// Between two looks at whether the pipeline has read everything, and progress in the log.
+const LAG_INTERVAL: Duration = Duration::from_millis(100);
+const RECORDS_PER_REPORT: u64 = 100_000;
+
+/// How much faster than it happened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Speed {
+    Times(f64),
+    Max,
+}
+
+impl std::fmt::Display for Speed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Speed::Times(times) => write!(f, "{times} times as fast"),
+            Speed::Max => f.write_str("as fast as it goes"),
+        }
+    }
+}
+
+/// What is left to be replayed.
+pub struct Playback {
+    from: Arc<dyn Log>,
+    partitions: Vec<Cursor>,
+    from_ms: i64,
+    to_ms: i64,
+    speed: Speed,
+    /// The process is to end with it, once everything is computed and committed.
+    ends: bool,
+    /// So far.
+    appended: u64,
+}
+
+struct Cursor {
+    topic: String,
+    partition: u32,
+    next_offset: i64,
+    /// Where the log ended when the replay began.
+    end_offset: i64,
+    waiting: VecDeque<Record>,
+}
+
+impl Playback {
+    /// Finds where each topic's partitions begin. Records from `from_ms` on, before `to_ms`.
+    ///
+    /// # Errors
+    /// A topic is not there, or the log cannot be read.
+    pub fn open(
+        log: Arc<dyn Log>,
+        topics: &[String],
+        (from_ms, to_ms): (i64, i64),
+        speed: Speed,
+        ends: bool,
+    ) -> Result<Playback, LogError> {
+        let mut partitions = Vec::new();
+        for topic in topics {
+            log.offsets(topic, 0)?;
+            let found = log.topics().into_iter().find(|info| info.name == *topic);
+            for partition in 0..found.map_or(0, |info| info.partitions) {
+                let offsets = log.offsets(topic, partition)?;
+                let first = match from_ms {
+                    i64::MIN => Some(offsets.start),
+                    _ => log.offset_for_time(topic, partition, from_ms)?,
+                };
+                let next_offset = first.unwrap_or(offsets.end);
+                let end_offset = offsets.end;
+                partitions.push(Cursor {
+                    topic: topic.clone(),
+                    partition,
+                    next_offset,
+                    end_offset,
+                    waiting: VecDeque::new(),
+                });
+            }
+        }
+        Ok(Playback { from: log, partitions, from_ms, to_ms, speed, ends, appended: 0 })
+    }
+
+    /// How many partitions each topic has.
+    pub fn partitions(&self) -> BTreeMap<&str, u32> {
+        let mut counts = BTreeMap::new();
+        for cursor in &self.partitions {
+            *counts.entry(cursor.topic.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Appends the first record of each partition, before the pipeline opens `into`: it takes a partition that is empty then for an idle one, whose
+    /// rows would be late for windows that the others have closed.
+    pub fn begin(&mut self, into: &dyn Log) -> Result<(), LogError> {
+        for cursor in &mut self.partitions {
+            cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
+            if let Some(first) = cursor.waiting.pop_front() {
+                into.append(&cursor.topic, cursor.partition, &[first])?;
+                self.appended += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends all of it to `into`, or until it is cancelled; with `ends`, then waits for the pipeline and cancels.
+    pub async fn run(
+        mut self,
+        into: Arc<dyn Log>,
+        engine: &Engine,
+        exchange: &Arc<Exchange>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let (ends, told, stop) = (self.ends, exchange.clone(), cancel.clone());
+        let fed = tokio::task::spawn_blocking(move || self.append_all(&*into, &told, &stop)).await;
+        let fed = fed.map_err(|error| Failure::external(format!("the replay ended badly: {error}")))?;
+        fed.map_err(|error| Failure::of(&error))?;
+        while ends && !cancel.is_cancelled() {
+            tokio::time::sleep(LAG_INTERVAL).await;
+            if engine.lag().map_err(|error| Failure::of(&error))? == 0 {
+                cancel.cancel();
+            }
+        }
+        Ok(())
+    }
+
+    fn append_all(&mut self, into: &dyn Log, exchange: &Exchange, cancel: &CancellationToken) -> Result<(), LogError> {
+        let mut clock = None;
+        let mut reported = 0;
+        while let Some(next_ms) = self.next_ms()? {
+            let (began, first_ms) = *clock.get_or_insert((Instant::now(), next_ms));
+            let due_ms = match self.speed {
+                Speed::Max => i64::MAX,
+                Speed::Times(times) => {
+                    first_ms.saturating_add((began.elapsed().as_secs_f64() * 1_000.0 * times) as i64)
+                }
+            };
+            self.appended += self.append_due(into, due_ms)?;
+            if cancel.is_cancelled() {
+                return Ok(());
+            }
+            if self.appended - reported >= RECORDS_PER_REPORT || reported == 0 {
+                reported = self.appended;
+                exchange.note(&SessionState::Replaying { frames: reported });
+            }
+            if next_ms > due_ms {
+                let Speed::Times(times) = self.speed else { continue };
+                let wait = Duration::from_secs_f64((next_ms - due_ms) as f64 / 1_000.0 / times);
+                std::thread::sleep(wait.min(WAIT_MAX));
+            }
+        }
+        into.sync()?;
+        exchange.note(&SessionState::Replayed { frames: self.appended });
+        Ok(())
+    }
+
+    /// Appends one batch of what is due by `due_ms`.
+    fn append_due(&mut self, into: &dyn Log, due_ms: i64) -> Result<u64, LogError> {
+        let mut batch: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
+        let mut count = 0;
+        while count < BATCH_RECORDS
+            && let Some(index) = self.next()?
+            && let Some(record) = self.partitions[index].waiting.pop_front_if(|record| record.timestamp_ms <= due_ms)
+        {
+            batch.entry(index).or_default().push(record);
+            count += 1;
+        }
+        for (index, records) in batch {
+            into.append(&self.partitions[index].topic, self.partitions[index].partition, &records)?;
+        }
+        Ok(count as u64)
+    }
+
+    fn next_ms(&mut self) -> Result<Option<i64>, LogError> {
+        let next = self.next()?.and_then(|index| self.partitions[index].waiting.front());
+        Ok(next.map(|record| record.timestamp_ms))
+    }
+
+    /// The partition whose next record is the earliest.
+    fn next(&mut self) -> Result<Option<usize>, LogError> {
+        let mut earliest: Option<(i64, usize)> = None;
+        for (index, cursor) in self.partitions.iter_mut().enumerate() {
+            cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
+            if let Some(record) = cursor.waiting.front()
+                && earliest.is_none_or(|(at_ms, _)| record.timestamp_ms < at_ms)
+            {
+                earliest = Some((record.timestamp_ms, index));
+            }
+        }
+        Ok(earliest.map(|(_, index)| index))
+    }
+}
+
+impl Cursor {
+    /// Reads on until something waits or the end is reached.
+    fn refill(&mut self, from: &dyn Log, from_ms: i64, to_ms: i64) -> Result<(), LogError> {
+        while self.waiting.is_empty() && self.next_offset < self.end_offset {
+            let fetched = from.fetch(&self.topic, self.partition, self.next_offset, FETCH_BYTES)?;
+            if let Some(damaged) = fetched.damaged {
+                tracing::warn!(%damaged, "records that cannot be read are left out");
+            }
+            let is_empty = fetched.next_offset <= self.next_offset;
+            self.next_offset = if is_empty { self.end_offset } else { fetched.next_offset };
+            for stored in fetched.records {
+                let at_ms = stored.record.timestamp_ms;
+                if stored.offset >= self.end_offset || at_ms >= to_ms.saturating_add(CLOCK_STEP_MS) {
+                    self.next_offset = self.end_offset;
+                    break;
+                }
+                if (from_ms..to_ms).contains(&at_ms) {
+                    self.waiting.push_back(stored.record);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use bytes::Bytes;
+    use hoga_log::{MemoryLog, TopicSpec};
+
+    fn log_of(topics: &[(&str, u32)]) -> Arc<MemoryLog> {
+        let log = MemoryLog::default();
+        for (topic, partitions) in topics {
+            log.create_topic(&TopicSpec::new(topic, *partitions)).unwrap();
+        }
+        Arc::new(log)
+    }
+
+    fn put(log: &dyn Log, topic: &str, partition: u32, times: &[i64]) {
+        for time in times {
+            let key = Some(Bytes::from(format!("{topic}-{partition}")));
+            let record = Record { key, value: Bytes::from(time.to_string()), timestamp_ms: *time, headers: Vec::new() };
+            log.append(topic, partition, &[record]).unwrap();
+        }
+    }
+
+    fn values(log: &dyn Log, topic: &str, partition: u32) -> Vec<i64> {
+        let records = log.fetch(topic, partition, 0, 1 << 20).unwrap().records;
+        records.iter().map(|stored| stored.record.timestamp_ms).collect()
+    }
+
+    fn replayed(source: Arc<MemoryLog>, between: (i64, i64), speed: Speed) -> (Arc<MemoryLog>, Duration) {
+        let into = log_of(&[("a", 2), ("b", 1)]);
+        let exchange = Exchange::new("replay".to_owned(), true);
+        let mut playback = Playback::open(source, &["a".to_owned(), "b".to_owned()], between, speed, false).unwrap();
+        assert_eq!(playback.partitions(), BTreeMap::from([("a", 2), ("b", 1)]));
+        let began = Instant::now();
+        playback.begin(&*into).unwrap();
+        assert_eq!(values(&*into, "a", 0).len(), 1, "no partition may pass for idle");
+        playback.append_all(&*into, &exchange, &CancellationToken::new()).unwrap();
+        (into, began.elapsed())
+    }
+
+    #[test]
+    fn records_keep_partition_order_and_bounds() {
+        let source = log_of(&[("a", 2), ("b", 1)]);
+        put(&*source, "a", 0, &[10, 30, 29, 50, 49, 51]);
+        put(&*source, "a", 1, &[5, 40]);
+        put(&*source, "b", 0, &[20, 50 + CLOCK_STEP_MS, 41]);
+        let (into, _) = replayed(source.clone(), (10, 50), Speed::Max);
+        assert_eq!(values(&*into, "a", 0), [10, 30, 29, 49], "a clock that went back hides nothing");
+        assert_eq!(values(&*into, "a", 1), [40]);
+        assert_eq!(values(&*into, "b", 0), [20], "what lies a minute behind the end is not read");
+        let first = into.fetch("a", 0, 0, 1 << 20).unwrap().records.remove(0).record;
+        assert_eq!((first.key.as_deref(), &first.value[..]), (Some(&b"a-0"[..]), &b"10"[..]));
+        let (all, _) = replayed(source, (i64::MIN, i64::MAX), Speed::Max);
+        assert_eq!(values(&*all, "a", 1), [5, 40]);
+        assert_eq!(values(&*all, "b", 0).len(), 3);
+    }
+
+    #[test]
+    fn time_passes_as_fast_as_asked() {
+        let source = log_of(&[("a", 2), ("b", 1)]);
+        put(&*source, "a", 0, &[0, 1_000, 20_000]);
+        put(&*source, "b", 0, &[0, 30_000]);
+        let (into, took) = replayed(source, (i64::MIN, i64::MAX), Speed::Times(100.0));
+        assert_eq!((values(&*into, "a", 0).len(), values(&*into, "b", 0)), (3, vec![0, 30_000]));
+        // from the second record on: the first of each partition begins the replay
+        assert!((280..10_000).contains(&took.as_millis()), "{took:?}");
+    }
+}
