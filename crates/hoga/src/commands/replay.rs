@@ -12,6 +12,7 @@ use crate::up::playback::{Playback, Speed};
 use crate::up::{PARTITIONS, in_runtime, start_tracing, topology};
 use hoga_lake::Moment;
 use hoga_log::{DiskLog, DiskOptions, Log, LogError};
+use hoga_model::market::BAR_TOPIC;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,7 +112,9 @@ fn topics_of(args: &ReplayArgs, config: &UpConfig) -> Result<Vec<String>, Failur
             return Err(Failure::user(format!("--topic \"{topic}\": the pipeline writes it by itself")));
         }
     }
-    let wanted = if asked.is_empty() { read.difference(&written).copied().collect() } else { asked };
+    // bars that the recorded run computed again: this one computes its own, and an older log has no such topic
+    let by_default = read.difference(&written).copied().filter(|topic| *topic != BAR_TOPIC);
+    let wanted: BTreeSet<&str> = if asked.is_empty() { by_default.collect() } else { asked };
     match wanted.is_empty() {
         true => Err(Failure::user("the pipeline reads no topic; there is nothing to replay")),
         false => Ok(wanted.into_iter().map(str::to_owned).collect()),
