@@ -15,7 +15,7 @@ fn the_built_in_pipeline() {
     let PipelinePlan { graph, checkpoint_interval_ms } = plan_pipeline(&pipeline).expect("it plans");
     let sources = graph.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Source(_)));
     let names: Vec<&str> = sources.map(|node| node.name.as_str()).collect();
-    let topics = ["ticker", "trade", "orderbook", "gap", "bar", "market"].map(|topic| format!("source upbit-{topic}"));
+    let topics = ["ticker", "trade", "orderbook", "gap", "market", "bar"].map(|topic| format!("source upbit-{topic}"));
     assert_eq!(names, topics);
     let trade = graph.nodes.iter().find_map(|node| match &node.kind {
         NodeKind::Sink(Sink::Lake { spec, sort_columns }) if spec.table == "trade" => Some(sort_columns),
