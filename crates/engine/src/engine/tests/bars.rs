@@ -119,7 +119,7 @@ impl Market {
             let trade = Trade {
                 time: (self.now - back).max(START_MS),
                 // not in the order of time
-                id: self.next_id ^ dice.roll(4) as i64 * 1_000_000,
+                id: self.next_id ^ (dice.roll(4) as i64 * 1_000_000),
                 price: 100 + dice.roll(900) as i64,
                 volume: 1 + dice.roll(9) as i64,
                 is_buy: dice.roll(2) == 0,
