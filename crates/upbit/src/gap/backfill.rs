@@ -119,7 +119,10 @@ mod tests {
         let spans: Vec<_> = records.iter().map(|gap| (gap.from_ms, gap.to_ms.unwrap())).collect();
         assert_eq!(spans, [(HOUR / 2, HOUR - 1), (HOUR, 2 * HOUR - 1), (2 * HOUR, 2 * HOUR)]);
         assert_eq!((progress.chunks, progress.waiting, ledger.counts()), (3, 3, (0, 3)));
-        assert!(!ledger.knows(&btc) && ledger.restart(5).is_empty(), "nobody collects it: a restart is no hole");
+        assert!(
+            !ledger.knows(&btc) && ledger.restart(5, |_| false).is_empty(),
+            "nobody collects it: a restart is no hole"
+        );
         records.push(ledger.settle(&btc, HOUR, State::Repaired, 7).unwrap());
         records.push(ledger.settle(&btc, HOUR / 2, State::Lost, 0).unwrap());
         // the same again, also by a process that has only the records
