@@ -72,7 +72,7 @@ def test_every_change_of_the_list_is_a_row_and_what_is_news_is_an_alert(stage: S
     wait_for(lambda: set(alerts(up)) == expected, "five alerts", 20)
 
     # it is collected without a restart, on a connection that replaced the old one, with its trades since the listing
-    wait_for(lambda: len(exchange.clients) == 2, "a new connection", 20)
+    wait_for(lambda: len(exchange.clients) == 2 and exchange.clients[1].requests, "a new connection that asks", 20)
     assert exchange.clients[1].requests[0][1]["codes"] == ["KRW-BTC", "KRW-ETH", "KRW-NEW"], "BTC markets were not asked for"
     wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade WHERE market = 'KRW-NEW'") == [(3,)], "the new market's trades", 60)
     assert not [gap for gap in gaps(up) if gap["cause"] != "begin"], "replacing a connection is no gap"
@@ -81,7 +81,7 @@ def test_every_change_of_the_list_is_a_row_and_what_is_news_is_an_alert(stage: S
     exchange.markets[:] = [btc, xrp, listed("KRW-NEW"), listed("BTC-NEW")]
     gone = wait_for(lambda: (found := markets(up)) and found["KRW-ETH"]["state"] == "delisted" and found, "the delisting", 20)
     assert gone["KRW-ETH"]["delisted_at"] > gone["KRW-ETH"]["first_seen"]
-    wait_for(lambda: len(exchange.clients) == 3, "a connection without it", 30)
+    wait_for(lambda: len(exchange.clients) == 3 and exchange.clients[2].requests, "a connection without it", 30)
     assert exchange.clients[2].requests[0][1]["codes"] == ["KRW-BTC", "KRW-NEW"]
     expected |= {("KRW-ETH", "delisting")}
     wait_for(lambda: set(alerts(up)) == expected, "an alert of the delisting", 20)

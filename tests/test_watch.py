@@ -25,7 +25,7 @@ def test_metrics_and_status_agree_with_sql(stage: Stage):
     status = wait_for(lambda: (s := up.status())["tables"] and sum(t["committed_rows"] for t in s["tables"]) == 3 and s, "the commit", 15)
     assert status["source"]["simulated"] and status["source"]["name"].startswith("replay:")
     assert status["dead_letters_total"] == 1
-    assert {t["name"].split(".")[-1] for t in status["tables"]} == {"ticker", "trade", "orderbook", "candle_1m", "candle_5m", "candle_15m", "candle_1h", "candle_1d", "gap"}
+    assert {t["name"].split(".")[-1] for t in status["tables"]} == {"ticker", "trade", "orderbook", "candle_1m", "candle_5m", "candle_15m", "candle_1h", "candle_1d", "gap", "market"}
     [trade_stream] = [s for s in status["streams"] if s["name"] == "trade"]
     assert trade_stream["received_total"] == 3
     [topic] = [t for t in status["topics"] if t["name"] == "upbit-trade"]
