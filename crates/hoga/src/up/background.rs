@@ -1,4 +1,4 @@
-//! What goes on beside the pipeline: retention, the samples that rates are computed from, memory that the start needed.
+//! What goes on beside the pipeline: retention, the samples that rates are computed from, pages of the program that are not needed.
 
 use super::program_pages;
 use hoga_log::DiskLog;
@@ -11,6 +11,8 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// By then tables are open, statements are planned, the exchange is connected.
 const START_IS_OVER_AFTER: Duration = Duration::from_secs(20);
+/// What runs now and then, such as the merging of files, leaves pages mapped too. Mapping again what is needed costs a millisecond or two.
+const PAGES_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Until `cancel`.
 pub async fn run(
@@ -21,8 +23,7 @@ pub async fn run(
 ) {
     let mut retention = tokio::time::interval(RETENTION_INTERVAL);
     let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
-    let mut start_is_over = std::pin::pin!(tokio::time::sleep(START_IS_OVER_AFTER));
-    let mut is_starting = true;
+    let mut pages = tokio::time::interval_at(tokio::time::Instant::now() + START_IS_OVER_AFTER, PAGES_INTERVAL);
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -40,11 +41,10 @@ pub async fn run(
                     Err(error) => tracing::error!(%error, "retention ended badly"),
                 }
             }
-            () = &mut start_is_over, if is_starting => {
-                is_starting = false;
+            _ = pages.tick() => {
                 // the kernel writes down every mapping: some milliseconds, which no query waits for
                 match tokio::task::spawn_blocking(program_pages::give_back).await {
-                    Ok(bytes) => tracing::debug!(bytes, "pages of the program that the start needed are given back"),
+                    Ok(bytes) => tracing::debug!(bytes, "pages of the program that are not needed just now are given back"),
                     Err(error) => tracing::error!(%error, "giving pages back ended badly"),
                 }
             }
