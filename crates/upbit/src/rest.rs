@@ -19,6 +19,7 @@ use crate::session::SessionState;
 
 pub mod candles;
 mod pace;
+mod page;
 pub mod ticks;
 
 /// Upbit's own REST address.

@@ -10,7 +10,7 @@ use hoga_model::number::{PRECISION_MAX, parse_decimal};
 use hoga_model::time::{parse_utc, utc_date, utc_time_of_day};
 
 use super::pace::Pace;
-use super::{client, request};
+use super::{client, page, request};
 use crate::error::UpbitError;
 
 /// The most rows of one answer.
@@ -61,14 +61,7 @@ impl CandlesClient {
 }
 
 fn read_page(body: &Bytes) -> Result<Vec<MinuteBar>, String> {
-    let mut json = Scanner::from_bytes(body).map_err(|error| error.to_string())?;
-    let mut bars = Vec::new();
-    json.begin_array().map_err(|error| error.to_string())?;
-    while json.next_element().map_err(|error| error.to_string())? {
-        bars.push(Row::read(&mut json).map_err(|error| error.to_string())?.into_bar()?);
-    }
-    json.end().map_err(|error| error.to_string())?;
-    Ok(bars)
+    page::rows(body, |json| Row::read(json).map_err(|error| error.to_string())?.into_bar())
 }
 
 /// The tokens of one row.
@@ -84,24 +77,15 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn read(json: &mut Scanner<'a>) -> Result<Row<'a>, JsonError> {
-        let mut row = Row::default();
-        json.begin_object()?;
-        while let Some(key) = json.next_key()? {
-            let slot = match &*key {
-                "candle_date_time_utc" => &mut row.start,
-                "opening_price" => &mut row.open,
-                "high_price" => &mut row.high,
-                "low_price" => &mut row.low,
-                "trade_price" => &mut row.close,
-                "candle_acc_trade_volume" => &mut row.volume,
-                _ => {
-                    json.skip()?;
-                    continue;
-                }
-            };
-            *slot = Some(json.skip()?);
-        }
-        Ok(row)
+        page::fields(json, |row: &mut Row<'a>, name| match name {
+            "candle_date_time_utc" => Some(&mut row.start),
+            "opening_price" => Some(&mut row.open),
+            "high_price" => Some(&mut row.high),
+            "low_price" => Some(&mut row.low),
+            "trade_price" => Some(&mut row.close),
+            "candle_acc_trade_volume" => Some(&mut row.volume),
+            _ => None,
+        })
     }
 
     fn into_bar(self) -> Result<MinuteBar, String> {

@@ -9,7 +9,7 @@ use hoga_model::time::{MS_PER_DAY, utc_time_of_day};
 use hoga_model::{Market, StreamKind};
 
 use super::pace::Pace;
-use super::{client, request};
+use super::{client, page, request};
 use crate::error::UpbitError;
 use crate::frame::Event;
 
@@ -136,15 +136,7 @@ impl Walk {
 }
 
 fn read_page(market: &Market, body: &Bytes) -> Result<Vec<PastTrade>, String> {
-    let mut json = Scanner::from_bytes(body).map_err(|error| error.to_string())?;
-    let mut trades = Vec::new();
-    json.begin_array().map_err(|error| error.to_string())?;
-    while json.next_element().map_err(|error| error.to_string())? {
-        let row = Row::read(&mut json).map_err(|error| error.to_string())?;
-        trades.push(row.into_trade(market)?);
-    }
-    json.end().map_err(|error| error.to_string())?;
-    Ok(trades)
+    page::rows(body, |json| Row::read(json).map_err(|error| error.to_string())?.into_trade(market))
 }
 
 /// The tokens of one row.
@@ -163,27 +155,18 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn read(json: &mut Scanner<'a>) -> Result<Row<'a>, JsonError> {
-        let mut row = Row::default();
-        json.begin_object()?;
-        while let Some(key) = json.next_key()? {
-            let slot = match &*key {
-                "trade_date_utc" => &mut row.trade_date,
-                "trade_time_utc" => &mut row.trade_time,
-                "timestamp" => &mut row.timestamp,
-                "trade_price" => &mut row.trade_price,
-                "trade_volume" => &mut row.trade_volume,
-                "prev_closing_price" => &mut row.prev_closing_price,
-                "change_price" => &mut row.change_price,
-                "ask_bid" => &mut row.ask_bid,
-                "sequential_id" => &mut row.sequential_id,
-                _ => {
-                    json.skip()?;
-                    continue;
-                }
-            };
-            *slot = Some(json.skip()?);
-        }
-        Ok(row)
+        page::fields(json, |row: &mut Row<'a>, name| match name {
+            "trade_date_utc" => Some(&mut row.trade_date),
+            "trade_time_utc" => Some(&mut row.trade_time),
+            "timestamp" => Some(&mut row.timestamp),
+            "trade_price" => Some(&mut row.trade_price),
+            "trade_volume" => Some(&mut row.trade_volume),
+            "prev_closing_price" => Some(&mut row.prev_closing_price),
+            "change_price" => Some(&mut row.change_price),
+            "ask_bid" => Some(&mut row.ask_bid),
+            "sequential_id" => Some(&mut row.sequential_id),
+            _ => None,
+        })
     }
 
     /// In the WebSocket's names, every number spelled as it came. REST knows no best prices and no time of publication: that is the
