@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Kafka's own perf tools against `hoga up` and one real Kafka node, one after the other, on the same machine with the same arguments.
 
-Prints messages a second, the server's CPU seconds (and the user part), its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
+Prints messages a second, how many cores the tool itself kept busy while it ran (where that is nearly all there are, the client is the limit, whatever the server does), the server's
+CPU seconds (and the user part), its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
 program and, in Kafka's case, mapped indexes), and end-to-end latency of both, and their ratios. Nothing passes or fails.
 Needs Java and Maven (`scripts/peers/kafka install`).    bench/kafka.py [--messages N] [--rounds N]
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,21 +48,40 @@ def tool(name: str, *args: str) -> str:
 def measure(server: Server, messages: int, topic: str, codec: str) -> dict[str, float]:
     tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--create", "--topic", topic, "--partitions", "3")
     before = cpu_times(server.pid)
+    producer = ClientTime()
     out = tool(
         "ProducerPerformance", "--topic", topic, "--num-records", messages, "--throughput", -1, "--record-size", RECORD_BYTES,
         "--command-property", f"bootstrap.servers={server.bootstrap}", "acks=all", "linger.ms=5", f"compression.type={codec}",
     )  # fmt: skip
     produced = float(re.findall(r"([\d.]+) records/sec", out)[-1])
-    middle = cpu_times(server.pid)
+    middle, producer_cores = cpu_times(server.pid), producer.cores()
+    consumer = ClientTime()
     out = tool("ConsumerPerformance", "--bootstrap-server", server.bootstrap, "--topic", topic, "--num-records", messages, "--timeout", 60_000)
     columns, values = [line.split(", ") for line in out.splitlines() if ", " in line][-2:]
     row = dict(zip((c.strip() for c in columns), values))
     consumed = float(row["fetch.nMsg.sec"])
+    consumer_cores = consumer.cores()
     after, memory = cpu_times(server.pid), memory_mb(server.pid)
     return {
-        "produce msg/s": produced, **cpu("produce", before, middle), "consume msg/s": consumed, **cpu("consume", middle, after),
+        "produce msg/s": produced, "producer's cores": producer_cores, **cpu("produce", before, middle),
+        "consume msg/s": consumed, "consumer's cores": consumer_cores, **cpu("consume", middle, after),
         "RSS MB": memory["VmRSS"], "RssAnon MB": memory["RssAnon"],
     }  # fmt: skip
+
+
+class ClientTime:
+    """How many cores a tool keeps busy, from here to its end, the start of its Java included."""
+
+    def __init__(self):
+        self.began, self.used = time.monotonic(), self._children()
+
+    @staticmethod
+    def _children() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def cores(self) -> float:
+        return (self._children() - self.used) / (time.monotonic() - self.began)
 
 
 def cpu(what: str, before: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:
