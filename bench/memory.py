@@ -12,11 +12,12 @@ def main() -> None:
     parser.add_argument("--markets", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--every", type=int, default=15, help="seconds between the points of the curve")
+    parser.add_argument("up", nargs="*", help="after --: more options of hoga up")
     options = parser.parse_args()
     heading(f"RSS of hoga up, {options.rate:,} events/s, {options.markets} markets, {options.seconds} s, the page's and a SQL client's questions beside it")
     with stage() as place:
         sim = place.sim("--markets", str(options.markets), "--rate", str(options.rate), "--seed", "5").wait_ready()
-        up = place.up("--source", "upbit", "--markets", "KRW", env=sim.env).wait_ready()
+        up = place.up("--source", "upbit", "--markets", "KRW", *options.up, env=sim.env).wait_ready()
         began, curve = time.monotonic(), []
         cpu_began = cpu_seconds(up.process.pid)
         while (passed := time.monotonic() - began) < options.seconds:

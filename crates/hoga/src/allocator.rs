@@ -6,8 +6,8 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Few arenas, since each keeps free pages of its own; freed pages are given back after a second, by a thread of jemalloc's.
+/// Few arenas, since each keeps free pages of its own; freed pages are given back after a tenth of a second, by a thread of jemalloc's.
 /// `_RJEM_MALLOC_CONF` in the environment changes it.
 #[used]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-static SETTINGS: &[u8; 70] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true\0";
+static SETTINGS: &[u8; 69] = b"narenas:4,dirty_decay_ms:100,muzzy_decay_ms:0,background_thread:true\0";

@@ -101,7 +101,7 @@ pub struct UpArgs {
     /// How often rows are committed to the lake [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub checkpoint_interval: Option<String>,
-    /// Uncommitted rows of a table beyond this are committed early [default: 48MiB]
+    /// Uncommitted rows of a table beyond this are committed early [default: 24MiB]
     #[arg(long, value_name = "SIZE")]
     pub live_tail_bytes: Option<String>,
     /// What the pipeline's windows and groups may keep in all; a statement that needs more stands still [default: 256MiB]

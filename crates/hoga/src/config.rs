@@ -226,7 +226,7 @@ impl Settings<'_> {
             kafka_password: self.optional("kafka-password").map(|(text, _)| text),
             postgres: self.parse("postgres", "127.0.0.1:5433", parse_address),
             checkpoint_interval: self.parse("checkpoint-interval", "30s", at_least_100ms),
-            live_tail_bytes: self.parse("live-tail-bytes", "48MiB", |text| Ok(parse_bytes(text)? as usize)),
+            live_tail_bytes: self.parse("live-tail-bytes", "24MiB", |text| Ok(parse_bytes(text)? as usize)),
             state_memory: self.parse("state-memory", "256MiB", |text| Ok(parse_bytes(text)? as usize)),
             parallelism: self.parse("parallelism", "2", |text| parse_number(text, 1.0, 64.0).map(|n| n as usize)),
             reset_changed_queries: self.parse("reset-changed-queries", "no", |text| match text {

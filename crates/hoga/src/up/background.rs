@@ -12,7 +12,7 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// By then tables are open, statements are planned, the exchange is connected.
 const START_IS_OVER_AFTER: Duration = Duration::from_secs(20);
 /// What runs now and then, such as the merging of files, leaves pages mapped too. Mapping again what is needed costs a millisecond or two.
-const PAGES_INTERVAL: Duration = Duration::from_secs(60);
+const PAGES_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Until `cancel`.
 pub async fn run(
