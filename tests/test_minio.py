@@ -1,12 +1,10 @@
 """The lake in a real MinIO: it checks signatures, and one of four nodes may die.
 
-MinIO is built from its Go module the first time, which takes minutes: these tests run where it is there already
-(`scripts/peers/minio install`), or with HOGA_TEST_MINIO=1.
+scripts/test builds MinIO from its Go module the first time, which takes minutes.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,12 +13,7 @@ from harness import Stage, free_port, wait_for
 from truth import BOTH_SQL, FIGURES_SQL, from_log
 
 MINIO = Path(__file__).parent.parent / "scripts" / "peers" / "minio"
-CACHE = Path(os.environ.get("HOGA_CACHE") or Path.home() / ".cache" / "hoga")
 USER, PASSWORD = "hoga-test", "hoga-test-secret"
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("HOGA_TEST_MINIO") and not list(CACHE.glob("peers/minio-*/.done")), reason="MinIO is not installed: scripts/peers/minio install"
-)
 
 
 def minio(*args) -> str:
