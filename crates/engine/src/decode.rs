@@ -1,13 +1,17 @@
 //! JSON records into Arrow columns: only the fields a plan needs, each row whole or not at all.
 //!
-//! In: the bytes of records. Out: a batch of the rows that could be read, and for each other record the reason.
-//! State: the columns of the batch in the making. Not here: topics, offsets, dead letters.
+//! In: the bytes of records. Out: a batch of the rows that could be read, for each other record the reason, and which fields
+//! nobody declares. State: the columns of the batch in the making. Not here: topics, offsets, dead letters.
 //!
 //! The rules are those of Flink's `json` format: a missing field is NULL, unknown fields are ignored, the last of two
 //! equal keys wins, numbers may come as strings, anything becomes a STRING. Numbers never pass through a double on their
 //! way into a DECIMAL or BIGINT.
 
 mod column;
+mod unknown;
+
+pub(crate) use unknown::UNKNOWN_FIELDS_MAX;
+pub use unknown::{UnknownField, UnknownFields};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -15,7 +19,7 @@ use arrow::error::ArrowError;
 use column::Column;
 use hoga_model::json::{JsonError, Kind, Scanner};
 use hoga_model::number::NumberError;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Keys that are remembered in their order; a topic of objects with ever new keys is read without.
@@ -38,9 +42,36 @@ pub(crate) enum DecodeError {
 pub(crate) struct JsonDecoder {
     schema: SchemaRef,
     fields: Vec<Field>,
-    index_of: HashMap<String, usize>,
     shape: Shape,
+    names: Names,
     rows: usize,
+}
+
+/// What a record's fields are by their names.
+struct Names {
+    wanted: HashMap<String, usize>,
+    /// Paths of the fields that are not wanted and no news either; None: whatever is not wanted is no news.
+    known: Option<Arc<BTreeSet<String>>>,
+    unknown: UnknownFields,
+}
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// By its index.
+    Wanted(usize),
+    Declared,
+    /// By its place among the unknown, if it has one.
+    Unknown(Option<usize>),
+}
+
+impl Names {
+    fn meaning_of(&mut self, key: &str) -> Meaning {
+        match (self.wanted.get(key), &self.known) {
+            (Some(index), _) => Meaning::Wanted(*index),
+            (None, Some(known)) if !known.contains(key) => Meaning::Unknown(self.unknown.place_of(key)),
+            _ => Meaning::Declared,
+        }
+    }
 }
 
 struct Field {
@@ -50,8 +81,12 @@ struct Field {
 }
 
 impl JsonDecoder {
-    /// `schema` holds the wanted fields only. Fails on a type that has no JSON form here.
-    pub(crate) fn new(schema: SchemaRef) -> Result<JsonDecoder, crate::types::UnsupportedType> {
+    /// `schema` holds the wanted fields only; what is neither wanted nor `known` (by its path: `column[].name` inside rows) is
+    /// counted, if that is given. Fails on a type that has no JSON form here.
+    pub(crate) fn new(
+        schema: SchemaRef,
+        known: Option<Arc<BTreeSet<String>>>,
+    ) -> Result<JsonDecoder, crate::types::UnsupportedType> {
         let fields = schema
             .fields()
             .iter()
@@ -59,12 +94,13 @@ impl JsonDecoder {
                 Ok(Field {
                     name: field.name().clone(),
                     nullable: field.is_nullable(),
-                    column: Column::new(field.data_type())?,
+                    column: Column::new(field.data_type(), known.is_some())?,
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let index_of = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
-        Ok(JsonDecoder { schema, fields, index_of, shape: Shape::default(), rows: 0 })
+        let wanted = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
+        let names = Names { wanted, known, unknown: UnknownFields::default() };
+        Ok(JsonDecoder { schema, fields, shape: Shape::default(), names, rows: 0 })
     }
 
     /// Adds one record as a row; on an error no trace of it remains.
@@ -89,24 +125,47 @@ impl JsonDecoder {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
     }
 
+    /// The fields nobody declares that came since this was asked last; None: there were none.
+    pub(crate) fn take_unknown(&mut self) -> Option<UnknownFields> {
+        let known = self.names.known.as_ref()?;
+        let mut taken = UnknownFields::default();
+        let is_known = |path: &str| known.contains(path);
+        if !self.names.unknown.is_empty() {
+            self.names.unknown.move_into(&mut taken, str::to_owned, is_known);
+        }
+        for field in &mut self.fields {
+            field.column.take_unknown(&field.name, &mut taken, &is_known);
+        }
+        (!taken.is_empty()).then_some(taken)
+    }
+
     /// Returns how many fields have a value now.
     fn read_object(&mut self, record: &[u8]) -> Result<usize, DecodeError> {
         let mut json = Scanner::from_bytes(record)?;
         json.begin_object()?;
         let (mut place, mut filled) = (0, 0);
         loop {
-            let known = match self.shape.keys.get(place) {
-                Some(known) if json.next_key_is(&known.text) => known.field,
+            let meaning = match self.shape.keys.get(place) {
+                Some(known) if json.next_key_is(&known.text) => known.meaning,
                 _ => {
                     let Some(key) = json.next_key()? else { break };
-                    place = self.shape.find_or_learn(place, &key, &self.index_of);
-                    self.index_of.get(&*key).copied()
+                    let meaning = self.names.meaning_of(&key);
+                    place = self.shape.find_or_learn(place, &key, meaning);
+                    meaning
                 }
             };
             place += 1;
-            let Some(index) = known else {
-                json.skip()?;
-                continue;
+            let index = match meaning {
+                Meaning::Wanted(index) => index,
+                Meaning::Declared => {
+                    json.skip()?;
+                    continue;
+                }
+                Meaning::Unknown(listed) => {
+                    let value = json.skip()?;
+                    self.names.unknown.note(listed, value);
+                    continue;
+                }
             };
             let field = &mut self.fields[index];
             match field.column.len() > self.rows {
@@ -151,13 +210,12 @@ struct KnownKey {
     name: String,
     /// As compact JSON writes it, colon included.
     text: Vec<u8>,
-    /// The wanted field it is, if it is one.
-    field: Option<usize>,
+    meaning: Meaning,
 }
 
 impl Shape {
     /// The key's place, looked for from `place` on first; an unknown one is put there.
-    fn find_or_learn(&mut self, place: usize, key: &str, index_of: &HashMap<String, usize>) -> usize {
+    fn find_or_learn(&mut self, place: usize, key: &str, meaning: Meaning) -> usize {
         let later = self.keys.iter().skip(place).position(|known| known.name == *key).map(|ahead| place + ahead);
         if let Some(found) = later.or_else(|| self.keys.iter().position(|known| known.name == *key)) {
             return found;
@@ -166,8 +224,7 @@ impl Shape {
             return place;
         }
         let place = place.min(self.keys.len());
-        let field = index_of.get(key).copied();
-        self.keys.insert(place, KnownKey { name: key.to_owned(), text: column::quoted_key(key), field });
+        self.keys.insert(place, KnownKey { name: key.to_owned(), text: column::quoted_key(key), meaning });
         place
     }
 }

@@ -28,6 +28,7 @@ mod stage;
 mod status;
 mod top_n;
 mod top_n_updating;
+mod unknown;
 mod unnest;
 mod watermark;
 mod window;
@@ -38,6 +39,7 @@ pub use sink::{SinkRuntime, SinkTarget};
 pub use source::{PartitionStatus, SourceRuntime, SourceStatus};
 pub use stage::Usage;
 pub use status::NodeStatus;
+pub use unknown::NewFields;
 
 pub(crate) use snapshot::Snapshot;
 
@@ -57,7 +59,7 @@ use hoga_model::time::Clock;
 use outbox::Outbox;
 use session::SessionStage;
 use stage::Stage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use top_n::TopNStage;
 use top_n_updating::UpdatingTopNStage;
@@ -74,6 +76,9 @@ pub struct FlowOptions {
     pub state_bytes_max: usize,
     /// Where topics end that are not complete yet, for bounded sources; others end where they do at the start.
     pub input_ends: BTreeMap<String, Offsets>,
+    /// Fields of topics that are no news though the pipeline does not declare them, by their paths: the exchange has always sent
+    /// them. None: nobody wants to know what is new.
+    pub known_fields: Option<BTreeMap<String, BTreeSet<String>>>,
     /// True if somebody computes bars again that were touched after they had closed: then the flow keeps which those are.
     pub corrects_bars: bool,
     /// False: a write that fails breaks the flow at once instead of waiting for a better time. For tests.
@@ -87,6 +92,7 @@ impl Default for FlowOptions {
             fetch_bytes: 1 << 20,
             state_bytes_max: 256 << 20,
             input_ends: BTreeMap::new(),
+            known_fields: None,
             corrects_bars: false,
             waits_for_log: true,
         }
@@ -154,12 +160,15 @@ impl Flow {
         let fingerprints = fingerprint::fingerprints(&graph);
         let bars = BarNodes::of(&graph).filter(|_| options.corrects_bars).map(BarWatch::new);
         let letters = Outbox::open(Arc::clone(&log), DEAD_LETTER_TOPIC, saved.map(|saved| &saved.dead_letters))?;
-        let mut sources = Vec::new();
+        let mut sources: Vec<SourceRuntime> = Vec::new();
         let mut workers = 0;
         for (id, node) in graph.nodes.iter().enumerate() {
             if let NodeKind::Source(source) = &node.kind {
                 let saved = saved.and_then(|saved| saved.sources.get(&node.name));
-                let source = SourceRuntime::open(id, node, source, &*log, &*clock, saved, &options, workers)?;
+                // who reads a topic a second time would count again what is new in it
+                let is_first = sources.iter().all(|one| one.topic != source.topic);
+                let known = if is_first { unknown::known_fields(&graph, &source.topic, &options) } else { None };
+                let source = SourceRuntime::open(id, node, source, &*log, &*clock, saved, &options, workers, known)?;
                 workers += source.workers();
                 sources.push(source);
             }

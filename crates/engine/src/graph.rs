@@ -110,6 +110,10 @@ pub enum NodeKind {
 #[derive(Debug)]
 pub struct Source {
     pub topic: String,
+    /// The table's name in the pipeline.
+    pub table: String,
+    /// The fields that the table has of a record, read by anybody or not.
+    pub declared: Vec<String>,
     pub startup: Startup,
     /// Ends at the offsets that the topic had at the start: then the watermark is at its maximum, and every window closes.
     pub is_bounded: bool,

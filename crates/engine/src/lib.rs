@@ -21,7 +21,8 @@ mod decode;
 mod functions;
 mod operators;
 
+pub use decode::{UnknownField, UnknownFields};
 pub use engine::{Engine, EngineOptions, Recovery};
 pub use error::EngineError;
-pub use flow::{Flow, FlowOptions};
+pub use flow::{Flow, FlowOptions, NewFields};
 pub use query::{QueryLimits, QueryService};

@@ -1,5 +1,6 @@
 //! Counters that the page, `/metrics` and `hoga status` show. Written and read by any thread.
 
+use crate::decode::UnknownFields;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +30,8 @@ pub struct SourceStats {
     pub damaged: Counter,
     /// From the receipt of an event to its visibility in SQL.
     pub visible_after: Latency,
+    /// Fields that no table declares.
+    pub(crate) unknown_fields: Mutex<UnknownFields>,
     error: Mutex<Option<String>>,
 }
 

@@ -10,6 +10,7 @@ pub mod health;
 mod kafka;
 mod log_place;
 pub mod market_list;
+mod new_fields;
 pub mod playback;
 pub mod procedures;
 pub mod process;

@@ -35,6 +35,7 @@ export class HealthView {
     this.jobs = new Grid(tables, "jobs", ["job", "rowsIn", "rowsOut", "rate", "lag", "dead"]);
     this.tables = new Grid(tables, "tables", ["table", "committed", "live", "snapshot", "commitAge", "files", "bytes"]);
     this.topics = new Grid(tables, "topics", ["topic", "records", "partitions", "bytes"]);
+    this.newFields = new Grid(tables, "newFields", ["topic", "field", "values", "example", "column", "addTo"]);
     this.panel.append(top, tables);
   }
 
@@ -45,6 +46,7 @@ export class HealthView {
     this.#showVitals(health, rate);
     this.#showTiles(health);
     this.#showTables(health);
+    this.#showNewFields(health);
     this.#drawSpark();
   }
 
@@ -112,6 +114,16 @@ export class HealthView {
       topic.name, count(sum(topic.partitions.map((p) => p.end_offset - p.start_offset))),
       String(topic.partitions.length), bytes(topic.bytes),
     ]));
+  }
+
+  /// Fields that the pipeline does not declare: the column that takes each, and the statements to add it to.
+  #showNewFields({ new_fields: fields, new_fields_unlisted_total: unlisted }) {
+    const rows = fields.map((field) => [
+      field.topic, field.field, count(field.values_total), field.example ?? "–", field.column ?? "–",
+      field.pipeline.map(({ statement }) => statement).join(" · ") || "–",
+    ]);
+    if (unlisted) rows.push(["…", "…", count(unlisted), "–", "–", "–"]);
+    this.newFields.show(rows);
   }
 
   #drawSpark() {

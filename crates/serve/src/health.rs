@@ -24,6 +24,12 @@ pub struct Health {
     #[serde(default)]
     pub bars: Option<BarHealth>,
     pub topics: Vec<TopicHealth>,
+    /// Fields of the topics' records that the pipeline does not declare.
+    #[serde(default)]
+    pub new_fields: Vec<NewFieldHealth>,
+    /// Values of further ones, over what is listed.
+    #[serde(default)]
+    pub new_fields_unlisted_total: u64,
     pub jobs: Vec<JobHealth>,
     pub tables: Vec<TableHealth>,
     /// Sources with what their event time waits for.
@@ -188,6 +194,30 @@ pub struct PartitionHealth {
     pub start_offset: i64,
     /// The offset that the next record gets.
     pub end_offset: i64,
+}
+
+/// A field that records of a topic have and no table of the pipeline declares, and what would take it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NewFieldHealth {
+    pub topic: String,
+    /// `name`, or `column[].name` inside the rows of a column.
+    pub field: String,
+    /// Values since the start, NULLs included.
+    pub values_total: u64,
+    pub example: Option<String>,
+    /// Its column: `` `name` TYPE``. None while only NULL came, and for what is inside a column, which cannot be widened.
+    pub column: Option<String>,
+    /// Lines for the pipeline file.
+    pub pipeline: Vec<PipelineLine>,
+    /// For Flink, which leaves a table as it is whatever the file says: to be run first.
+    pub alter: Vec<String>,
+}
+
+/// A line to add to a statement of the pipeline file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PipelineLine {
+    pub statement: String,
+    pub line: String,
 }
 
 /// One INSERT of the pipeline.

@@ -26,7 +26,7 @@ mod types;
 pub use connector::{Bucket, Connector, JsonFormat, JsonTimestamps, KafkaTable, PaimonTable, ScanBounded, ScanStartup};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 pub use dialect::FlinkDialect;
-pub use name::{TablePath, did_you_mean, quoted};
+pub use name::{TablePath, did_you_mean, quoted, quoted_always};
 pub use options::{OptionEntry, Options};
 pub use pipeline::{
     Catalog, CatalogKind, Column, ColumnKind, DEFAULT_CATALOG, DEFAULT_DATABASE, Database, Job, Mistake, Pipeline,

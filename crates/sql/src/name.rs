@@ -28,7 +28,7 @@ pub fn quoted(name: &str) -> String {
 }
 
 /// A name in backticks.
-pub(crate) fn quoted_always(name: &str) -> String {
+pub fn quoted_always(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

@@ -8,6 +8,7 @@
 //! trusted; in a well-formed list a bad element is dead alone.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use hoga_model::json::{JsonError, Kind, Scanner};
@@ -61,6 +62,16 @@ pub struct Event {
     pub is_snapshot: bool,
     /// When Upbit published it.
     pub timestamp_ms: i64,
+}
+
+/// The fields that events of this kind have had until now, by their paths: `orderbook_units[].ask_price` inside a book's levels.
+#[must_use]
+pub fn known_fields(kind: StreamKind) -> BTreeSet<String> {
+    let mut paths: BTreeSet<String> = names::of_kind(kind).iter().map(|(_, name)| (*name).to_owned()).collect();
+    if kind == StreamKind::Orderbook {
+        paths.extend(names::ORDERBOOK_UNIT.iter().map(|(_, name)| format!("{}[].{name}", names::UNITS)));
+    }
+    paths
 }
 
 /// Appends what `frame` holds to `out`. Total: any bytes have an answer.

@@ -1,6 +1,6 @@
 //! One column in the making. Unlike Arrow's builders it can take back its last rows, so that a bad record leaves none.
 
-use super::{DecodeError, wrong_type};
+use super::{DecodeError, UnknownFields, wrong_type};
 use crate::flow::json::push_text;
 use crate::types::UnsupportedType;
 use arrow::array::{
@@ -47,11 +47,14 @@ enum Values {
         /// The fields' names as the text of a key: `"name":`.
         keys: Vec<Vec<u8>>,
         columns: Vec<Column>,
+        /// Fields that `fields` has not, if anybody wants to know.
+        unknown: Option<Box<UnknownFields>>,
     },
 }
 
 impl Column {
-    pub(super) fn new(data_type: &DataType) -> Result<Column, UnsupportedType> {
+    /// `counts_unknown`: whether fields of rows that the type has not are counted.
+    pub(super) fn new(data_type: &DataType, counts_unknown: bool) -> Result<Column, UnsupportedType> {
         let values = match data_type {
             DataType::Boolean => Values::Boolean(Vec::new()),
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Values::Integer(Vec::new()),
@@ -63,12 +66,16 @@ impl Column {
             DataType::List(element) => Values::List {
                 element: Arc::clone(element),
                 ends: Vec::new(),
-                column: Box::new(Column::new(element.data_type())?),
+                column: Box::new(Column::new(element.data_type(), counts_unknown)?),
             },
             DataType::Struct(fields) => Values::Row {
                 fields: fields.clone(),
                 keys: fields.iter().map(|field| quoted_key(field.name())).collect(),
-                columns: fields.iter().map(|field| Column::new(field.data_type())).collect::<Result<_, _>>()?,
+                columns: fields
+                    .iter()
+                    .map(|field| Column::new(field.data_type(), counts_unknown))
+                    .collect::<Result<_, _>>()?,
+                unknown: counts_unknown.then(Box::default),
             },
             other => {
                 let name = crate::types::sql_name(other);
@@ -147,7 +154,7 @@ impl Column {
                 }
                 ends.push(column.len() as i32);
             }
-            Values::Row { fields, keys, columns } => {
+            Values::Row { fields, keys, columns, unknown } => {
                 if json.peek()? != Kind::Object {
                     return Err(wrong_type(field, &self.data_type, json.skip()?));
                 }
@@ -160,7 +167,11 @@ impl Column {
                         _ => {
                             let Some(key) = json.next_key()? else { break };
                             let Some(index) = fields.iter().position(|field| *field.name() == *key) else {
-                                json.skip()?;
+                                let value = json.skip()?;
+                                if let Some(unknown) = unknown {
+                                    let place = unknown.place_of(&key);
+                                    unknown.note(place, value);
+                                }
                                 continue;
                             };
                             index
@@ -207,6 +218,22 @@ impl Column {
                 column.truncate(end_of(ends));
             }
             Values::Row { columns, .. } => columns.iter_mut().for_each(|column| column.truncate(rows)),
+        }
+    }
+
+    /// Moves the fields of rows that the type has not, with how often they came. `path` is the column's own.
+    pub(super) fn take_unknown(&mut self, path: &str, into: &mut UnknownFields, is_known: &dyn Fn(&str) -> bool) {
+        match &mut self.values {
+            Values::List { column, .. } => column.take_unknown(&format!("{path}[]"), into, is_known),
+            Values::Row { fields, columns, unknown, .. } => {
+                if let Some(unknown) = unknown.as_mut().filter(|unknown| !unknown.is_empty()) {
+                    unknown.move_into(into, |name| format!("{path}.{name}"), is_known);
+                }
+                for (column, field) in columns.iter_mut().zip(fields.iter()) {
+                    column.take_unknown(&format!("{path}.{}", field.name()), into, is_known);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -24,7 +24,7 @@ fn schema() -> SchemaRef {
 }
 
 fn decoder() -> JsonDecoder {
-    JsonDecoder::new(schema()).expect("the types are supported")
+    JsonDecoder::new(schema(), None).expect("the types are supported")
 }
 
 #[track_caller]
@@ -153,4 +153,32 @@ proptest! {
         }
         prop_assert_eq!(mixed.finish().expect("a batch"), good.finish().expect("a batch"));
     }
+}
+
+#[test]
+fn fields_that_nobody_declares_are_counted_and_those_declared_are_not() {
+    let known = ["unused", "units[].bid_price"].map(str::to_owned).into();
+    let mut decoder = JsonDecoder::new(schema(), Some(Arc::new(known))).expect("the types are supported");
+    for _ in 0..3 {
+        decoder
+            .push(br#"{"id":1,"unused":0,"new":1.5,"units":[{"ask_price":1,"bid_price":2,"orders":3},{"orders":4}]}"#)
+            .expect("a row");
+    }
+    decoder.push(br#"{"new":null,"id":2,"newer":{"a":[]}}"#).expect("a row");
+    let listed = |decoder: &mut JsonDecoder| {
+        let taken = decoder.take_unknown().unwrap_or_default();
+        let text = |field: &UnknownField| format!("{} {} {:?}", field.path, field.values, field.column_type());
+        taken.listed().into_iter().map(text).collect::<Vec<_>>()
+    };
+    let expected = ["units[].orders 6 Some(\"BIGINT\")", "new 4 Some(\"DECIMAL(20, 8)\")", "newer 1 Some(\"STRING\")"];
+    assert_eq!(listed(&mut decoder), expected);
+    assert_eq!(decoder.finish().expect("a batch").num_rows(), 4);
+    assert_eq!(decoder.take_unknown(), None, "each is told once");
+    decoder.push(br#"{"newer":1,"id":3,"new":true}"#).expect("a row");
+    assert_eq!(listed(&mut decoder), ["new 1 Some(\"BOOLEAN\")", "newer 1 Some(\"BIGINT\")"]);
+
+    let names: String = (0..1_000).map(|index| format!(",\"x{index}\":{index}")).collect();
+    decoder.push(format!("{{\"id\":4{names}}}").as_bytes()).expect("a row");
+    let taken = decoder.take_unknown().expect("some");
+    assert_eq!((taken.listed().len(), taken.unlisted()), (UNKNOWN_FIELDS_MAX - 2, 1_002 - UNKNOWN_FIELDS_MAX as u64));
 }

@@ -49,6 +49,8 @@ pub(crate) fn source(graph: &mut Graph, topic: &str, delay_ms: i64, idle_timeout
         Operator::Project { expressions: vec![column(&raw, 0), column(&raw, 1), time], schema: Arc::clone(&schema) };
     let source = Source {
         topic: topic.into(),
+        table: format!("{topic}_table"),
+        declared: vec!["k".into(), "v".into(), "t".into()],
         startup: Startup::Earliest,
         is_bounded: false,
         decoded: Arc::clone(&raw),

@@ -23,7 +23,7 @@ use arrow::array::{
 };
 use hoga_log::{Log, StoredRecord};
 use hoga_model::time::Clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
@@ -102,6 +102,7 @@ impl SourceRuntime {
         saved: Option<&SourceState>,
         options: &FlowOptions,
         first_worker: usize,
+        known_fields: Option<Arc<BTreeSet<String>>>,
     ) -> Result<SourceRuntime, EngineError> {
         let mut available = BTreeMap::new();
         for partition in 0..partitions_of(log, &source.topic) {
@@ -144,8 +145,8 @@ impl SourceRuntime {
                 let active_ms = if is_empty { i64::MIN } else { clock.now_ms() };
                 Partition { partition: *partition, index, offset, active_ms }
             });
-            let reading =
-                Reading { partitions: own.collect(), decoder: JsonDecoder::new(Arc::clone(&source.decoded))? };
+            let decoder = JsonDecoder::new(Arc::clone(&source.decoded), known_fields.clone())?;
+            let reading = Reading { partitions: own.collect(), decoder };
             Ok(Worker { id: first_worker + worker, own: Mutex::new(reading) })
         };
         Ok(SourceRuntime {
@@ -323,6 +324,7 @@ impl Flow {
                 Err(error) => letters.push(letter(index, error.to_string())),
             }
         }
+        source.note_unknown(decoder.take_unknown());
         let raw = raw_batch(spec, decoder.finish()?, records, &origins)?;
         let rows = Rows { batch: raw, kinds: None, origins: Some(origins) };
         let applied = calc::apply(&spec.computed, &node.schema, rows.clone())?;

@@ -22,6 +22,7 @@ pub(super) const IDLE_TIMEOUT_MS: u64 = 10_000;
 #[derive(Debug)]
 pub(super) struct SourceDraft {
     pub(super) topic: String,
+    table: String,
     startup: Startup,
     is_bounded: bool,
     /// What a record gives, and from where.
@@ -94,7 +95,8 @@ pub(super) fn source_of(
         Some(startup) if problems.is_empty() => {
             let is_bounded = kafka.bounded == ScanBounded::LatestOffset;
             let topic = kafka.topic.clone();
-            Ok((SourceDraft { topic, startup, is_bounded, raw, computed, watermark }, columns))
+            let table = hoga_sql::quoted(&table.path.table);
+            Ok((SourceDraft { topic, table, startup, is_bounded, raw, computed, watermark }, columns))
         }
         _ => Err(problems),
     }
@@ -195,6 +197,8 @@ impl SourceDraft {
         });
         let source = Source {
             topic: self.topic.clone(),
+            table: self.table.clone(),
+            declared: self.declared(),
             startup: self.startup,
             is_bounded: self.is_bounded,
             decoded: schema_from(decoded),
@@ -204,6 +208,11 @@ impl SourceDraft {
             watermark,
         };
         Ok((source, kept))
+    }
+
+    fn declared(&self) -> Vec<String> {
+        let fields = self.raw.iter().filter(|(_, origin)| *origin == Origin::Field);
+        fields.map(|(field, _)| field.name().clone()).collect()
     }
 }
 

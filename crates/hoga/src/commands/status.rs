@@ -3,7 +3,7 @@
 use crate::cli::StatusArgs;
 use crate::failure::{Failure, with_causes};
 use crate::output;
-use hoga_serve::health::Health;
+use hoga_serve::health::{Health, NewFieldHealth};
 use std::fmt::Write;
 
 pub fn run(args: &StatusArgs) -> Result<(), Failure> {
@@ -121,6 +121,13 @@ fn in_words(health: &Health) -> String {
             node.state_bytes as f64 / 1e6
         );
     }
+    for field in &health.new_fields {
+        new_field(&mut text, field);
+    }
+    if health.new_fields_unlisted_total > 0 {
+        let _ =
+            writeln!(text, "new field   {} values of further fields, not told apart", health.new_fields_unlisted_total);
+    }
     for table in &health.tables {
         let _ = writeln!(
             text,
@@ -152,4 +159,27 @@ fn in_words(health: &Health) -> String {
         health.process.cpu_cores
     );
     text
+}
+
+/// A field that the pipeline does not declare, and what to write so that it does.
+fn new_field(text: &mut String, field: &NewFieldHealth) {
+    let example = field.example.as_ref().map_or_else(String::new, |example| format!("  such as {example}"));
+    let advice = match (&field.column, field.pipeline.len()) {
+        (Some(_), 1..) => "  to take it, add to the pipeline file and start again:",
+        (Some(_), 0) => "  no lake table takes this topic's rows as they are",
+        (None, _) if field.example.is_none() => "  only NULL until now: no type is known",
+        (None, _) => "  inside a column, which cannot be widened; it stays in the topic",
+    };
+    let _ = writeln!(
+        text,
+        "new field   {:<34} {:>10} values{example}{advice}",
+        format!("{}.{}", field.topic, field.field),
+        field.values_total
+    );
+    for line in &field.pipeline {
+        let _ = writeln!(text, "              {:<34} {}", line.statement, line.line);
+    }
+    for statement in &field.alter {
+        let _ = writeln!(text, "              in Flink, before:                  {statement}");
+    }
 }

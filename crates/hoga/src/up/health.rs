@@ -6,6 +6,7 @@ use crate::up::bars::{self, BarStatus};
 use crate::up::care::Care;
 use crate::up::exchange::Exchange;
 use crate::up::kafka;
+use crate::up::new_fields;
 use crate::up::process::{self, CpuMeter};
 use crate::up::sampler::{Sample, Samples};
 use hoga_engine::Engine;
@@ -110,6 +111,7 @@ impl HealthReport {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         let samples = &samples.0;
         let visible_after = samples.visible_after();
+        let new_fields = self.engine.flow.new_fields();
         let quantile = |share| quantile_ms(&visible_after, share).map(|ms| ms as f64);
         Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -120,6 +122,8 @@ impl HealthReport {
             gaps: self.repair.as_deref().map(|status| gap_health(status, now_ms)),
             bars: self.bars.as_deref().and_then(|status| bars::health(status, &self.engine)),
             topics: self.topics(),
+            new_fields: new_fields::health(&new_fields),
+            new_fields_unlisted_total: new_fields.iter().map(|topic| topic.fields.unlisted()).sum(),
             jobs: self.jobs(samples),
             tables: self.engine.tables().iter().map(|table| table_health(table, &self.care, now_ms)).collect(),
             event_time: self.event_time(),

@@ -31,6 +31,7 @@ use hoga_serve::http::backfill::Backfills;
 use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
+use hoga_upbit::frame::known_fields;
 use hoga_upbit::gap::Ledger;
 use hoga_upbit::listing::Listings;
 use hoga_upbit::sim::{self, SimConfig};
@@ -334,6 +335,7 @@ async fn open_rooms(
             parallelism: config.parallelism,
             state_bytes_max: config.state_memory,
             corrects_bars: place.disk().is_some(),
+            known_fields: Some(StreamKind::ALL.map(|kind| (kind.topic().to_owned(), known_fields(kind))).into()),
             ..FlowOptions::default()
         },
     };

@@ -13,6 +13,7 @@ pub(super) fn render(health: &Health) -> String {
     gaps(&mut text, health);
     bars(&mut text, health);
     topics(&mut text, health);
+    new_fields(&mut text, health);
     jobs(&mut text, health);
     event_time(&mut text, health);
     tables(&mut text, health);
@@ -171,6 +172,23 @@ fn topics(text: &mut Text, health: &Health) {
             }
         }
     }
+}
+
+fn new_fields(text: &mut Text, health: &Health) {
+    let name = "hoga_new_field_values_total";
+    text.family(
+        name,
+        "counter",
+        "Values of fields that the pipeline does not declare; hoga status tells how to take them.",
+    );
+    for field in &health.new_fields {
+        text.sample(name, &[("topic", &field.topic), ("field", &field.field)], field.values_total);
+    }
+    text.counter(
+        "hoga_new_field_values_unlisted_total",
+        "Values of further such fields.",
+        health.new_fields_unlisted_total,
+    );
 }
 
 fn jobs(text: &mut Text, health: &Health) {

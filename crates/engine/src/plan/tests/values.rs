@@ -40,7 +40,7 @@ fn value(expression: &str, zone: &str) -> String {
     let index = columns.len() - 1;
     let (source, kept) = source.lower(&columns, &BTreeSet::from([index])).expect("it compiles");
     let kept: Vec<Column> = kept.iter().map(|column| columns[*column].clone()).collect();
-    let mut decoder = JsonDecoder::new(source.decoded.clone()).expect("a decoder");
+    let mut decoder = JsonDecoder::new(source.decoded.clone(), None).expect("a decoder");
     decoder.push(RECORD.as_bytes()).expect("the record is read");
     let batch = decoder.finish().expect("a batch");
     let applied = apply(&source.computed, &schema_of(&kept), Rows::inserts(batch)).expect("a batch");

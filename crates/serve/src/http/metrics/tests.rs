@@ -1,7 +1,7 @@
 //! The whole text of a small health, and that it is what Prometheus reads.
 
 use super::*;
-use crate::health::{JobHealth, PartitionHealth, SourceHealth, StreamHealth, TableHealth, TopicHealth};
+use crate::health::{JobHealth, NewFieldHealth, PartitionHealth, SourceHealth, StreamHealth, TableHealth, TopicHealth};
 
 fn health() -> Health {
     let partitions = vec![PartitionHealth { partition: 2, start_offset: 5, end_offset: 17 }];
@@ -16,6 +16,12 @@ fn health() -> Health {
         },
         streams: vec![StreamHealth { name: "trade".to_owned(), received_total: 9, ..Default::default() }],
         topics: vec![TopicHealth { name: "upbit-trade".to_owned(), bytes: 10, partitions }],
+        new_fields: vec![NewFieldHealth {
+            topic: "upbit-trade".to_owned(),
+            field: "a\"b".to_owned(),
+            values_total: 4,
+            ..Default::default()
+        }],
         jobs: vec![JobHealth { name: "trade".to_owned(), lag_records: 3, lag_ms: Some(250), ..Default::default() }],
         tables: vec![TableHealth { name: "trade".to_owned(), committed_rows: 7, ..Default::default() }],
         ..Default::default()
@@ -33,6 +39,7 @@ fn numbers_are_there_once_with_their_labels() {
         r#"hoga_job_lag_seconds{job="trade"} 0.25"#,
         r#"hoga_table_committed_rows{table="trade"} 7"#,
         "hoga_source_simulated 1",
+        r#"hoga_new_field_values_total{topic="upbit-trade",field="a\"b"} 4"#,
     ] {
         assert_eq!(text.lines().filter(|found| *found == line).count(), 1, "{line} in\n{text}");
     }
