@@ -301,6 +301,9 @@ pub struct SqlArgs {
     /// Read the tables of a data folder whose hoga is not running
     #[arg(long, value_name = "DIR", conflicts_with = "connect")]
     pub data: Option<PathBuf>,
+    /// Where they are, if not in it: DIR or s3://BUCKET/PATH, reached as the variables HOGA_S3_… say [default: DIR/warehouse, else HOGA_WAREHOUSE]
+    #[arg(long, value_name = "PLACE", requires = "data")]
+    pub warehouse: Option<String>,
     /// A running hoga [default: postgres://hoga@127.0.0.1:5433/hoga]
     #[arg(long, value_name = "URL", env = "HOGA_CONNECT")]
     pub connect: Option<String>,
@@ -323,6 +326,9 @@ pub struct ExportArgs {
     /// Read the tables of a data folder whose hoga is not running, in place of a running one's
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Where they are, if not in it: DIR or s3://BUCKET/PATH, reached as the variables HOGA_S3_… say [default: DIR/warehouse, else HOGA_WAREHOUSE]
+    #[arg(long, value_name = "PLACE", requires = "data")]
+    pub warehouse: Option<String>,
     /// A running hoga's page; what it must not take longer than is its --statement-timeout, for each batch of rows
     #[arg(long, value_name = "URL", env = "HOGA_HTTP", default_value = "http://127.0.0.1:8080")]
     pub connect: String,
@@ -463,6 +469,9 @@ pub struct AuditArgs {
     /// Audit the tables of a data folder whose hoga is not running
     #[arg(long, value_name = "DIR", conflicts_with = "connect")]
     pub data: Option<PathBuf>,
+    /// Where they are, if not in it: DIR or s3://BUCKET/PATH, reached as the variables HOGA_S3_… say [default: DIR/warehouse, else HOGA_WAREHOUSE]
+    #[arg(long, value_name = "PLACE", requires = "data")]
+    pub warehouse: Option<String>,
     /// A running hoga [default: postgres://hoga@127.0.0.1:5433/hoga]
     #[arg(long, value_name = "URL", env = "HOGA_CONNECT")]
     pub connect: Option<String>,

@@ -1,5 +1,6 @@
 //! The commands beside `hoga up`, one file each.
 
+pub mod answer;
 pub mod audit;
 pub mod backfill;
 pub mod check;

@@ -4,7 +4,7 @@ mod units;
 mod warehouse;
 
 pub use units::{parse_bytes, parse_duration};
-pub use warehouse::{COMMIT_USER, Warehouse};
+pub use warehouse::Warehouse;
 
 use crate::cli::UpArgs;
 use crate::failure::Failure;

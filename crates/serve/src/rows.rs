@@ -23,6 +23,7 @@ use crate::{SessionFactory, history};
 
 pub use arrow::array::RecordBatch;
 pub use arrow::buffer::Buffer;
+pub use arrow::datatypes::SchemaRef;
 pub use arrow_ipc::reader::StreamDecoder;
 use csv::CsvWriter;
 

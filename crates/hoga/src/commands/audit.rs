@@ -44,7 +44,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         let cancel = CancellationToken::new();
         let url = match &args.data {
-            Some(data) => serve_folder(data, cancel.clone()).await?,
+            Some(data) => serve_folder(data, args.warehouse.as_deref(), cancel.clone()).await?,
             None => args.connect.clone().unwrap_or_else(|| DEFAULT_URL.to_owned()),
         };
         let mut audit = Audit::begin(args, Tables::open(&url, &args.markets).await?)?;

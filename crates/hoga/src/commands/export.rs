@@ -1,26 +1,22 @@
 //! `hoga export`: all rows of a query into a file or to standard output, batch by batch.
 //!
-//! In: the Arrow stream that a running hoga's page answers with, or one of this process's own on a data folder. Out: Parquet, CSV or Arrow; a
+//! In: the batches that a running hoga's page answers with, or one of this process's own on a data folder. Out: Parquet, CSV or Arrow; a
 //! file appears under its name when it is whole and durable, and not before.
 
 mod target;
 
 use crate::cli::ExportArgs;
-use crate::commands::sql::open_folder;
-use crate::failure::{Failure, with_causes};
+use crate::commands::answer::{Answer, Page};
+use crate::failure::Failure;
 use crate::output;
 use crate::up::{in_runtime, topology};
 use hoga_lake::ParquetRows;
-use hoga_serve::http::{self, HttpConfig};
-use hoga_serve::rows::{Buffer, RecordBatch, RowFormat, RowWriter, StreamDecoder};
-use reqwest::StatusCode;
+use hoga_serve::rows::{RecordBatch, RowFormat, RowWriter};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 use target::{FileFormat, Out, Target};
 use tokio_util::sync::CancellationToken;
 
-/// Nobody else waits for a folder's own process.
-const OFFLINE_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 pub fn run(args: &ExportArgs) -> Result<(), Failure> {
@@ -38,43 +34,28 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
 }
 
 async fn export(args: &ExportArgs, target: Target) -> Result<(), Failure> {
-    let serving = CancellationToken::new();
-    let _stops_serving = serving.clone().drop_guard();
     let page = match &args.data {
-        None => args.connect.clone(),
-        Some(data) => {
-            // the same way as online, so that an answer never depends on it
-            let (sessions, _) = open_folder(data).await?;
-            let config = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), token: None, host_names: Vec::new() };
-            let running = http::serve_sql(config, sessions, OFFLINE_TIMEOUT, serving).await;
-            format!("http://{}", running.map_err(|error| Failure::of(&error))?.local_addr)
-        }
+        None => Page::at(&args.connect, args.http_token.as_deref()),
+        Some(data) => Page::of_folder(data, args.warehouse.as_deref()).await?,
     };
-    let mut answer = ask(&page, &args.query, args.http_token.as_deref()).await?;
-    let broken = |reason: String| Failure::external(format!("the rows broke off: {reason}; nothing was written"));
-    let mut decoder = StreamDecoder::new();
+    let mut answer = page.ask(&args.query).await?;
+    let broken = |failure: &Failure| Failure::external(format!("{}; nothing was written", failure.message()));
     let mut file = None;
     let mut progress = Progress::new();
-    let is_first = |decoder: &StreamDecoder, file: &Option<Rows>| file.is_none() && decoder.schema().is_some();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| broken(with_causes(&error)))? {
-        let mut bytes = Buffer::from(chunk);
-        while !bytes.is_empty() {
-            let batch = decoder.decode(&mut bytes).map_err(|error| broken(error.to_string()))?;
-            if is_first(&decoder, &file) {
-                file = Some(Rows::begin(&target, &decoder).map_err(|error| target.failed(&error))?);
-            }
-            if let (Some(batch), Some(file)) = (batch, &mut file) {
-                match file.write(&batch) {
-                    Ok(()) => {}
-                    Err(error) if target.is_closed_pipe(&error) => return Ok(()),
-                    Err(error) => return Err(target.failed(&error)),
-                }
-                progress.add(batch.num_rows(), target.bytes());
-            }
+    loop {
+        let batch = answer.next().await.map_err(|failure| broken(&failure))?;
+        if file.is_none() && answer.schema().is_some() {
+            file = Some(Rows::begin(&target, &answer).map_err(|error| target.failed(&error))?);
         }
+        let (Some(batch), Some(file)) = (batch, &mut file) else { break };
+        match file.write(&batch) {
+            Ok(()) => {}
+            Err(error) if target.is_closed_pipe(&error) => return Ok(()),
+            Err(error) => return Err(target.failed(&error)),
+        }
+        progress.add(batch.num_rows(), target.bytes());
     }
-    decoder.finish().map_err(|error| broken(error.to_string()))?;
-    let Some(file) = file else { return Err(broken("there are no columns".to_owned())) };
+    let Some(file) = file else { return Err(broken(&Failure::external("there are no columns"))) };
     progress.end();
     match file.finish().and_then(Out::finish) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(target.exists()),
@@ -87,43 +68,6 @@ async fn export(args: &ExportArgs, target: Target) -> Result<(), Failure> {
     }
 }
 
-/// Asks the page, or says why it does not answer with rows.
-async fn ask(page: &str, query: &str, token: Option<&str>) -> Result<reqwest::Response, Failure> {
-    if page.starts_with("postgres") {
-        return Err(Failure::user(format!(
-            "--connect \"{page}\" is for hoga sql; give the page, as http://127.0.0.1:8080"
-        )));
-    }
-    let scheme = if page.contains("://") { "" } else { "http://" };
-    let url = format!("{scheme}{}/api/sql?format=arrow", page.trim_end_matches('/'));
-    let mut request = reqwest::Client::new().post(&url).json(&serde_json::json!({ "sql": query }));
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    let mut answer = request.send().await.map_err(|error| {
-        Failure::external(format!(
-            "no hoga answers at {url} ({}); start one with: hoga up, or read a folder with --data DIR",
-            with_causes(&error)
-        ))
-    })?;
-    if answer.status() == StatusCode::OK {
-        return Ok(answer);
-    }
-    let status = answer.status();
-    let mut text = Vec::new();
-    while let Ok(Some(chunk)) = answer.chunk().await {
-        text.extend_from_slice(&chunk);
-    }
-    let told = serde_json::from_slice::<serde_json::Value>(&text).ok();
-    let reason = told.as_ref().and_then(|told| told["error"].as_str());
-    let reason = reason.map_or_else(|| format!("{url} answered {status}"), str::to_owned);
-    match status {
-        StatusCode::UNAUTHORIZED => Err(Failure::user(format!("{reason} (HOGA_HTTP_TOKEN)"))),
-        status if status.is_client_error() => Err(Failure::user(reason)),
-        _ => Err(Failure::external(reason)),
-    }
-}
-
 /// A file's format at work.
 enum Rows {
     Parquet(Box<ParquetRows<Out>>),
@@ -131,8 +75,8 @@ enum Rows {
 }
 
 impl Rows {
-    fn begin(target: &Target, decoder: &StreamDecoder) -> io::Result<Rows> {
-        let schema = decoder.schema().ok_or_else(|| io::Error::other("there are no columns"))?;
+    fn begin(target: &Target, answer: &Answer) -> io::Result<Rows> {
+        let schema = answer.schema().ok_or_else(|| io::Error::other("there are no columns"))?;
         let out = target.create()?;
         let format = match target.format() {
             FileFormat::Parquet => return Ok(Rows::Parquet(Box::new(ParquetRows::new(schema, out)?))),

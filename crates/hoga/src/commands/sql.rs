@@ -3,12 +3,12 @@
 mod output;
 
 use crate::cli::SqlArgs;
-use crate::config::COMMIT_USER;
+use crate::config::{Warehouse, absolute, variable_of};
 use crate::failure::{Failure, with_causes};
 use crate::up::procedures::TableProcedures;
 use crate::up::topology::QUERY_PARTITIONS;
 use hoga_engine::{QueryLimits, QueryService};
-use hoga_lake::{Lake, LakeOptions, LiveTable};
+use hoga_lake::LiveTable;
 use hoga_model::time::SystemClock;
 use hoga_serve::SessionFactory;
 use hoga_serve::postgres::{self, PostgresConfig};
@@ -46,7 +46,7 @@ pub fn run(args: SqlArgs) -> Result<(), Failure> {
             Some(data) => {
                 // the same client and the same listener as online, so that an answer never depends on the way
                 let cancel = CancellationToken::new();
-                let url = serve_folder(data, cancel.clone()).await?;
+                let url = serve_folder(data, args.warehouse.as_deref(), cancel.clone()).await?;
                 let answer = ask(&url, &statement, &args).await;
                 cancel.cancel();
                 answer
@@ -95,26 +95,33 @@ pub fn refusal(error: &tokio_postgres::Error) -> String {
 }
 
 /// Opens the tables of a folder and listens on a loopback port for this process.
-pub async fn serve_folder(data: &Path, cancel: CancellationToken) -> Result<String, Failure> {
-    let (sessions, tables) = open_folder(data).await?;
+pub async fn serve_folder(data: &Path, warehouse: Option<&str>, cancel: CancellationToken) -> Result<String, Failure> {
+    let (sessions, tables) = open_folder(data, warehouse).await?;
     let mut config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
     config.procedures = Some(TableProcedures::offline(tables, Arc::new(SystemClock)));
     let running = postgres::serve(config, sessions, cancel).await.map_err(|error| Failure::of(&error))?;
     Ok(format!("postgres://hoga@{}/hoga", running.local_addr()))
 }
 
-/// The tables that a hoga which does not run any more has left, and sessions on them.
-pub async fn open_folder(data: &Path) -> Result<(SessionFactory, Vec<Arc<LiveTable>>), Failure> {
-    let warehouse = data.join("warehouse");
-    if !warehouse.is_dir() {
+/// The tables that a hoga which does not run any more has left, and sessions on them. `warehouse`: where they are; else in the
+/// folder, else where HOGA_WAREHOUSE says.
+pub async fn open_folder(
+    data: &Path,
+    warehouse: Option<&str>,
+) -> Result<(SessionFactory, Vec<Arc<LiveTable>>), Failure> {
+    let variable = |name: &str| std::env::var(variable_of(name)).ok();
+    let has_tables = data.join("warehouse").is_dir();
+    let place = warehouse.map(str::to_owned).or_else(|| variable("warehouse").filter(|_| !has_tables));
+    if place.is_none() && !has_tables {
         return Err(Failure::user(format!(
-            "\"{}\" has no tables; give the folder that hoga up --data wrote",
+            "\"{}\" has no tables; give the folder that hoga up --data wrote, and its --warehouse if it had one",
             data.display()
         )));
     }
-    let warehouse = std::path::absolute(&warehouse).unwrap_or(warehouse);
+    let data = absolute(data);
+    let place = Warehouse::resolve(place.as_deref(), &data, variable).map_err(Failure::user)?;
+    let lake = Box::pin(place.open(&data)).await?;
     let failed = |error| Failure::of::<hoga_lake::LakeError>(&error);
-    let lake = Lake::open(LakeOptions { warehouse, commit_user: COMMIT_USER.to_owned() }).map_err(failed)?;
     let mut tables = Vec::new();
     for database in lake.list_databases().await.map_err(failed)? {
         for table in lake.list_tables(&database).await.map_err(failed)? {

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Under which commits to a folder are known in Paimon. One process commits to it at a time, so one name is enough.
-pub const COMMIT_USER: &str = "hoga";
+const COMMIT_USER: &str = "hoga";
 /// In the data folder: under which commits to a store are known. Several processes may commit there, each from a log of its
 /// own, and a commit is recognised by this name and its number.
 const COMMIT_USER_FILE: &str = "commit-user";
