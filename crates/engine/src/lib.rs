@@ -14,6 +14,7 @@ pub mod flow;
 pub mod graph;
 pub mod plan;
 pub mod query;
+pub mod records;
 pub mod stats;
 pub mod types;
 

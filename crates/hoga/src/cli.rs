@@ -385,7 +385,7 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Records received from then on, in UTC: 2026-11-26, 2026-11-26T22:00:00Z [default: the log's beginning]
+    /// Records received from then on, in UTC: 2026-11-26, 2026-11-26T22:00:00Z; those that the log has no more are made of the tables' rows [default: the log's beginning]
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Records received before then [default: what is there now]
@@ -406,6 +406,15 @@ pub struct ReplayArgs {
     /// Whose log, in place of --data: a hoga that runs, by its Kafka listener (127.0.0.1:9092), or a Kafka cluster
     #[arg(long, value_name = "BROKERS")]
     pub brokers: Option<String>,
+    /// Whose tables have the records that the log has no more, if not in --data: DIR or s3://BUCKET/PATH [default: DATA/warehouse, else HOGA_WAREHOUSE]
+    #[arg(long, value_name = "PLACE", conflicts_with = "brokers")]
+    pub warehouse: Option<String>,
+    /// With --brokers: the page of a hoga that runs and has those tables
+    #[arg(long, value_name = "URL", requires = "brokers")]
+    pub connect: Option<String>,
+    /// That page's token. Better set as HOGA_HTTP_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "HOGA_HTTP_TOKEN", hide_env_values = true)]
+    pub http_token: Option<String>,
     #[command(flatten)]
     pub cluster: ClusterArgs,
     /// Where the replay's own log, checkpoints and tables are kept; a new folder

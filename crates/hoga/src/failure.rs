@@ -34,6 +34,11 @@ impl Failure {
         self.exit_code
     }
 
+    /// Whether the user can mend it, and nobody else.
+    pub fn is_users(&self) -> bool {
+        self.exit_code == Fault::User.exit_code()
+    }
+
     pub fn message(&self) -> &str {
         &self.message
     }

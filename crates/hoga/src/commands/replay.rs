@@ -1,18 +1,22 @@
 //! `hoga replay`: recorded days of one hoga's log through a pipeline in a data folder of its own, as `hoga up` would run it.
 //!
-//! In: the log of a data folder whose hoga does not run, or of one that does, or of a cluster, through the Kafka protocol. Out: a new data
-//! folder with log, tables and alerts, and the listeners of `hoga up` on ports of their own. What is replayed is marked as that everywhere.
+//! In: the log of a data folder whose hoga does not run, or of one that does, or of a cluster, through the Kafka protocol; and for what is older
+//! than the log, the tables. Out: a new data folder with log, tables and alerts, and the listeners of `hoga up` on ports of their own. What is replayed is marked as that everywhere.
 
 use crate::cli::{ReplayArgs, UpArgs};
 use crate::cluster::Cluster;
+use crate::commands::answer::Page;
 use crate::commands::check;
 use crate::config::{LogStretch, Source, UpConfig, Warehouse, absolute};
 use crate::failure::Failure;
+use crate::up::playback::past::{LogBegin, Past};
 use crate::up::playback::{Playback, Speed};
 use crate::up::{PARTITIONS, in_runtime, start_tracing, topology};
 use hoga_lake::Moment;
 use hoga_log::{DiskLog, DiskOptions, Log, LogError};
+use hoga_model::StreamKind;
 use hoga_model::market::BAR_TOPIC;
+use hoga_model::time::utc_iso;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,18 +36,87 @@ pub fn run(args: Box<ReplayArgs>) -> Result<(), Failure> {
         let topics = topics_of(&args, &config)?;
         let source = open_source(&args, &config).await?;
         let ends = args.exit;
-        let opened = tokio::task::spawn_blocking(move || Playback::open(source, &topics, between, speed, ends));
-        let playback =
+        let opened = tokio::task::spawn_blocking(move || {
+            let playback = Playback::open(source, &topics, between, speed, ends)?;
+            let missing = playback.missing()?;
+            Ok((playback, missing))
+        });
+        let opened: Result<_, LogError> =
             opened.await.map_err(|error| Failure::external(format!("reading the log ended badly: {error}")))?;
-        let playback = playback.map_err(|error| Failure::of(&error))?;
+        let (mut playback, missing) = opened.map_err(|error| Failure::of(&error))?;
         if let Some((topic, count)) = playback.partitions().into_iter().find(|(_, count)| *count > PARTITIONS) {
             return Err(Failure::user(format!(
                 "topic \"{topic}\" has {count} partitions, and a replay has {PARTITIONS}: leave it out with --topic"
             )));
         }
+        Box::pin(add_what_the_log_lacks(&args, &mut playback, missing)).await?;
         // the brokers are the source's; the replay's own log is in its folder
         Box::pin(topology::run(UpConfig { brokers: None, ..config }, Some(playback))).await
     })
+}
+
+/// Records that were received after `--from` and that the log has not (any more) are made of the tables' rows, if there are tables; whatever is left
+/// out is said.
+async fn add_what_the_log_lacks(
+    args: &ReplayArgs,
+    playback: &mut Playback,
+    missing: Vec<(StreamKind, LogBegin)>,
+) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let begins = |log: &LogBegin| log.oldest_ms().map_or_else(|| "nowhere: it is empty".to_owned(), utc_iso);
+    let (page, of) = match (&args.connect, &args.brokers) {
+        (Some(url), _) => (Page::at(url, args.http_token.as_deref()), url.clone()),
+        (None, Some(_)) => {
+            for (kind, log) in &missing {
+                tracing::warn!(
+                    topic = kind.topic(),
+                    log_begins = begins(log),
+                    "the log has not all since --from, and the replay begins with the log; --connect says whose tables have the rest"
+                );
+            }
+            return Ok(());
+        }
+        (None, None) => match Page::of_folder(&args.data, args.warehouse.as_deref()).await {
+            Ok(page) => (page, args.data.display().to_string()),
+            Err(failure) if !failure.is_users() => return Err(failure),
+            Err(failure) => {
+                let reason = failure.message();
+                for (kind, log) in &missing {
+                    tracing::warn!(
+                        topic = kind.topic(),
+                        log_begins = begins(log),
+                        reason,
+                        "the log has not all since --from, and the replay begins with the log: there are no tables to read the rest from"
+                    );
+                }
+                return Ok(());
+            }
+        },
+    };
+    let page = Arc::new(page);
+    for (kind, log) in missing {
+        let log_begins = begins(&log);
+        match Box::pin(Past::begin(page.clone(), kind, log, playback.between())).await? {
+            Some(past) => {
+                tracing::info!(
+                    topic = kind.topic(),
+                    log_begins,
+                    of,
+                    "records that the log has not any more are made of the table's rows"
+                );
+                playback.add(past);
+            }
+            None => tracing::warn!(
+                topic = kind.topic(),
+                log_begins,
+                of,
+                "the log has not all since --from, and the tables have nothing older: the replay begins with the log"
+            ),
+        }
+    }
+    Ok(())
 }
 
 /// As `hoga up` would run, but for what must not touch the original: folder, warehouse, ports, brokers; and nothing expires.

@@ -1,14 +1,18 @@
 //! A stretch of another log, record by record into this process's own, as fast as asked: what `hoga replay` collects from.
 //!
-//! In: records of some topics between two times of receipt. Out: the same records (keys, values, times, headers, partitions), in the order of
+//! In: records of some topics between two times of receipt; those that the log has no more are made of the lake's rows ([`past`]). Out: the same records (keys, values, times, headers, partitions), in the order of
 //! their times over all partitions, and within each as they lay there. State: one fetch a partition. Not here: which log, which topics (`commands::replay`).
+
+pub mod past;
 
 use crate::failure::Failure;
 use crate::up::exchange::Exchange;
 use hoga_engine::Engine;
-use hoga_log::{Log, LogError, Record};
+use hoga_log::{Log, LogError, Record, StoredRecord};
+use hoga_model::StreamKind;
 use hoga_upbit::session::SessionState;
-use std::collections::{BTreeMap, VecDeque};
+use past::{LogBegin, PartitionBegin, Past, identity};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +48,8 @@ impl std::fmt::Display for Speed {
 /// What is left to be replayed.
 pub struct Playback {
     from: Arc<dyn Log>,
+    /// What is not in the log any more.
+    older: Vec<Older>,
     partitions: Vec<Cursor>,
     from_ms: i64,
     to_ms: i64,
@@ -52,6 +58,20 @@ pub struct Playback {
     ends: bool,
     /// So far.
     appended: u64,
+}
+
+/// Records of a topic that come before those in the log.
+struct Older {
+    past: Past,
+    /// By partition: its place in [`Playback::partitions`].
+    cursors: Vec<usize>,
+}
+
+/// Where a record waits.
+#[derive(Clone, Copy)]
+enum Place {
+    Older(usize),
+    Log(usize),
 }
 
 struct Cursor {
@@ -96,7 +116,7 @@ impl Playback {
                 });
             }
         }
-        Ok(Playback { from: log, partitions, from_ms, to_ms, speed, ends, appended: 0 })
+        Ok(Playback { from: log, older: Vec::new(), partitions, from_ms, to_ms, speed, ends, appended: 0 })
     }
 
     /// How many partitions each topic has.
@@ -108,12 +128,44 @@ impl Playback {
         counts
     }
 
+    /// Of the exchange's topics that begin in the log after `from_ms`: where. A replay of the log's own beginning lacks nothing.
+    pub fn missing(&self) -> Result<Vec<(StreamKind, LogBegin)>, LogError> {
+        let mut missing = Vec::new();
+        for kind in StreamKind::ALL.into_iter().filter(|_| self.from_ms > i64::MIN) {
+            let partitions = self.partitions.iter().filter(|cursor| cursor.topic == kind.topic());
+            let partitions = partitions.map(|cursor| cursor.log_begin(&*self.from)).collect::<Result<Vec<_>, _>>()?;
+            let begin = LogBegin { partitions };
+            if begin.missing_until_ms(self.from_ms).is_some() {
+                missing.push((kind, begin));
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Replays this before the topic's records in the log.
+    pub fn add(&mut self, past: Past) {
+        let of_topic = self.partitions.iter().enumerate().filter(|(_, cursor)| cursor.topic == past.topic);
+        let cursors = of_topic.map(|(index, _)| index).collect();
+        self.older.push(Older { past, cursors });
+    }
+
+    /// From when on, and up to when.
+    pub fn between(&self) -> (i64, i64) {
+        (self.from_ms, self.to_ms)
+    }
+
     /// Appends the first record of each partition, before the pipeline opens `into`: it takes a partition that is empty then for an idle one, whose
     /// rows would be late for windows that the others have closed.
     pub fn begin(&mut self, into: &dyn Log) -> Result<(), LogError> {
         for cursor in &mut self.partitions {
-            cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
-            if let Some(first) = cursor.waiting.pop_front() {
+            let mut past = self.older.iter_mut().map(|older| &mut older.past).find(|past| past.topic == cursor.topic);
+            let mut first = past.as_mut().and_then(|past| past.take_first_of(cursor.partition));
+            // an older one may still come
+            if first.is_none() && past.is_none_or(|past| past.is_whole()) {
+                cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
+                first = cursor.waiting.pop_front();
+            }
+            if let Some(first) = first {
                 into.append(&cursor.topic, cursor.partition, &[first])?;
                 self.appended += 1;
             }
@@ -132,7 +184,7 @@ impl Playback {
         let (ends, told, stop) = (self.ends, exchange.clone(), cancel.clone());
         let fed = tokio::task::spawn_blocking(move || self.append_all(&*into, &told, &stop)).await;
         let fed = fed.map_err(|error| Failure::external(format!("the replay ended badly: {error}")))?;
-        fed.map_err(|error| Failure::of(&error))?;
+        fed?;
         while ends && !cancel.is_cancelled() {
             tokio::time::sleep(LAG_INTERVAL).await;
             if engine.lag().map_err(|error| Failure::of(&error))? == 0 {
@@ -142,7 +194,7 @@ impl Playback {
         Ok(())
     }
 
-    fn append_all(&mut self, into: &dyn Log, exchange: &Exchange, cancel: &CancellationToken) -> Result<(), LogError> {
+    fn append_all(&mut self, into: &dyn Log, exchange: &Exchange, cancel: &CancellationToken) -> Result<(), Failure> {
         let mut clock = None;
         let mut reported = 0;
         while let Some(next_ms) = self.next_ms()? {
@@ -167,49 +219,95 @@ impl Playback {
                 std::thread::sleep(wait.min(WAIT_MAX));
             }
         }
-        into.sync()?;
+        into.sync().map_err(|error| Failure::of(&error))?;
         exchange.note(&SessionState::Replayed { frames: self.appended });
         Ok(())
     }
 
     /// Appends one batch of what is due by `due_ms`.
-    fn append_due(&mut self, into: &dyn Log, due_ms: i64) -> Result<u64, LogError> {
+    fn append_due(&mut self, into: &dyn Log, due_ms: i64) -> Result<u64, Failure> {
         let mut batch: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
         let mut count = 0;
         while count < BATCH_RECORDS
-            && let Some(index) = self.next()?
-            && let Some(record) = self.partitions[index].waiting.pop_front_if(|record| record.timestamp_ms <= due_ms)
+            && let Some((_, place)) = self.next()?.filter(|(at_ms, _)| *at_ms <= due_ms)
         {
+            let taken = match place {
+                Place::Log(index) => self.partitions[index].waiting.pop_front().map(|record| (index, record)),
+                Place::Older(index) => self.older[index].pop_front(),
+            };
+            let Some((index, record)) = taken else { break };
             batch.entry(index).or_default().push(record);
             count += 1;
         }
         for (index, records) in batch {
-            into.append(&self.partitions[index].topic, self.partitions[index].partition, &records)?;
+            let cursor = &self.partitions[index];
+            into.append(&cursor.topic, cursor.partition, &records).map_err(|error| Failure::of(&error))?;
         }
         Ok(count as u64)
     }
 
-    fn next_ms(&mut self) -> Result<Option<i64>, LogError> {
-        let next = self.next()?.and_then(|index| self.partitions[index].waiting.front());
-        Ok(next.map(|record| record.timestamp_ms))
+    fn next_ms(&mut self) -> Result<Option<i64>, Failure> {
+        Ok(self.next()?.map(|(at_ms, _)| at_ms))
     }
 
-    /// The partition whose next record is the earliest.
-    fn next(&mut self) -> Result<Option<usize>, LogError> {
-        let mut earliest: Option<(i64, usize)> = None;
-        for (index, cursor) in self.partitions.iter_mut().enumerate() {
-            cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
-            if let Some(record) = cursor.waiting.front()
-                && earliest.is_none_or(|(at_ms, _)| record.timestamp_ms < at_ms)
-            {
-                earliest = Some((record.timestamp_ms, index));
+    /// When the earliest of the next records was received, and where it waits; the older ones of a millisecond first.
+    fn next(&mut self) -> Result<Option<(i64, Place)>, Failure> {
+        let mut earliest: Option<(i64, Place)> = None;
+        let mut see = |at_ms: i64, place: Place| {
+            if earliest.is_none_or(|(known_ms, _)| at_ms < known_ms) {
+                earliest = Some((at_ms, place));
+            }
+        };
+        for (index, older) in self.older.iter_mut().enumerate() {
+            if let Some(at_ms) = older.past.next_ms()? {
+                see(at_ms, Place::Older(index));
             }
         }
-        Ok(earliest.map(|(_, index)| index))
+        for (index, cursor) in self.partitions.iter_mut().enumerate() {
+            cursor.refill(&*self.from, self.from_ms, self.to_ms).map_err(|error| Failure::of(&error))?;
+            if let Some(record) = cursor.waiting.front() {
+                see(record.timestamp_ms, Place::Log(index));
+            }
+        }
+        Ok(earliest)
+    }
+}
+
+impl Older {
+    fn pop_front(&mut self) -> Option<(usize, Record)> {
+        let (partition, record) = self.past.waiting.pop_front()?;
+        self.cursors.get(partition as usize).map(|cursor| (*cursor, record))
     }
 }
 
 impl Cursor {
+    /// The partition's first record in the log, and the events of its millisecond.
+    fn log_begin(&self, log: &dyn Log) -> Result<PartitionBegin, LogError> {
+        let offsets = log.offsets(&self.topic, self.partition)?;
+        let mut begin = PartitionBegin { first_ms: i64::MAX, at_first: HashSet::new() };
+        if offsets.end == 0 {
+            begin.first_ms = i64::MIN;
+        }
+        let mut offset = offsets.start;
+        while offset < offsets.end {
+            let fetched = log.fetch(&self.topic, self.partition, offset, FETCH_BYTES)?;
+            for StoredRecord { record, .. } in &fetched.records {
+                if begin.first_ms == i64::MAX {
+                    begin.first_ms = record.timestamp_ms;
+                }
+                if record.timestamp_ms != begin.first_ms {
+                    return Ok(begin);
+                }
+                begin.at_first.extend(identity(&record.value));
+            }
+            if fetched.next_offset <= offset {
+                break;
+            }
+            offset = fetched.next_offset;
+        }
+        Ok(begin)
+    }
+
     /// Reads on until something waits or the end is reached.
     fn refill(&mut self, from: &dyn Log, from_ms: i64, to_ms: i64) -> Result<(), LogError> {
         while self.waiting.is_empty() && self.next_offset < self.end_offset {
