@@ -69,12 +69,25 @@ def test_history(stage: Stage):
     assert up.query("SELECT rowkind, n FROM counted$audit_log WHERE code = 'b'") == [("+I", 1)]
     between = f"SELECT rowkind, code, n FROM tick$audit_log /*+ OPTIONS('incremental-between' = '{first},{second}') */ ORDER BY n"
     assert up.query(between) == [("+I", "a", 3), ("+I", "c", 4), ("+I", "a", 5)]
+    # and what they have left of the rows: by snapshots, tags and times
+    up.query(f"CALL sys.create_tag('upbit.tick', 'later', {second})")
+    [(until,)] = up.query(f"SELECT CAST(commit_time AS VARCHAR) FROM tick$snapshots WHERE snapshot_id = {second}")
+    for span in (f"'incremental-between' = '{first},{second}'", "'incremental-between' = 'one,later'", f"'incremental-between-timestamp' = '{at},{until}', 'scan.mode' = 'incremental'"):
+        assert up.query(f"SELECT n FROM tick /*+ OPTIONS({span}) */ WHERE n > 3 ORDER BY n") == [(4,), (5,)], span
+    up.query("CALL sys.delete_tag('upbit.tick', 'later')")
+    assert up.query(f"SELECT count(*) FROM tick /*+ OPTIONS('incremental-between' = '0,{second}') */") == [(5,)]
+    [(last,)] = up.query("SELECT max(snapshot_id) FROM counted$snapshots")
+    changed = f"SELECT code, n FROM counted /*+ OPTIONS('incremental-between' = '0,{last}') */ ORDER BY code"
+    assert up.query(changed) == [("a", 3), ("b", 1), ("c", 1)], "of each key the last state"
 
     for statement, why in (
         ('SELECT * FROM "tick$snapshot"', 'no system table "snapshot"; there are "tick$snapshots"'),
         ("SELECT * FROM tick /*+ OPTIONS('scan.snapshot-id' = '999') */", "snapshot 999 does not exist (any more); there are 1 ("),
         ("SELECT * FROM tick /*+ OPTIONS('scan.tag-name' = 'two') */", 'tag "two" does not exist; there are "one"'),
         ("SELECT * FROM tick FOR SYSTEM_TIME AS OF TIMESTAMP '2020-01-01 00:00:00'", "no snapshot at or before 2020-01-01T00:00:00.000Z; there are 1 ("),
+        ("SELECT * FROM tick /*+ OPTIONS('incremental-between' = '7') */", "is not two snapshots like '3,7', or two tags"),
+        ("SELECT * FROM tick /*+ OPTIONS('incremental-between' = '1,99') */", "there are no changes between snapshots 1 and 99; there are changes from '0,"),
+        ("SELECT * FROM tick$files /*+ OPTIONS('incremental-between' = '1,2') */", '"tick$files" has no changes'),
         ("SELECT * FROM tick t /*+ OPTIONS('scan.snapshot-id' = '1') */", '"t" is not a table\'s name'),
     ):
         with pytest.raises(psycopg.Error) as refused:

@@ -30,6 +30,7 @@ SYSTEM_TABLES = {
     "tags": "SELECT * FROM upbit.\"trade$tags\" ORDER BY 1",
     "options": "SELECT * FROM upbit.\"candle_1m$options\" ORDER BY 1",
     "partitions": "SELECT * FROM upbit.\"orderbook$partitions\" ORDER BY 1",
+    "buckets": "SELECT * FROM upbit.\"candle_1m$buckets\" ORDER BY 1",
     "files": "SELECT * FROM upbit.\"trade$files\" ORDER BY file_path",
     "keyed files": "SELECT * FROM upbit.\"candle_1m$files\" ORDER BY file_path",
     "manifests": "SELECT * FROM upbit.\"ticker$manifests\" ORDER BY 1",
@@ -44,6 +45,7 @@ class Written(NamedTuple):
     bars: int
     past: dict  # the same sums of before
     system: dict  # the rows of system tables, as CSV
+    changed: dict  # by table and span: rows and a sum of what the commits between two snapshots have left
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +70,10 @@ def written(tmp_path_factory):
         care(stage, up, "CALL sys.expire_snapshots('upbit.trade', retain_max => 2, retain_min => 1)")
         assert {name: past(stage, up, name) for name in APPEND_TABLES} == before, "merging and expiry change no past that is kept"
         system = {name: care(stage, up, query) for name, query in SYSTEM_TABLES.items()}
+        changed = {(name, span): left(stage, up, name, APPEND_TABLES[name], span) for name, span in (("ticker", "2,9"), ("orderbook", "0,5"))}
         assert not stage.panics()
         now = {name: (int(count), Decimal(total)) for name, (count, total) in sums.items()}
-        yield Written(up.warehouse, now, int(bars), before, system)
+        yield Written(up.warehouse, now, int(bars), before, system, changed)
     finally:
         stage.close()
 
@@ -85,6 +88,12 @@ def ask(stage: Stage, up, sql: str) -> list:
 def past(stage: Stage, up, name: str) -> tuple[int, Decimal]:
     option, value = PAST[name]
     count, total = ask(stage, up, f"SELECT count(*) AS n, CAST(sum({APPEND_TABLES[name]}) AS VARCHAR) AS total FROM upbit.{name} /*+ OPTIONS('{option}' = '{value}') */")
+    return int(count), Decimal(total)
+
+
+def left(stage: Stage, up, name: str, column: str, span: str) -> tuple[int, Decimal]:
+    options = f"/*+ OPTIONS('incremental-between' = '{span}') */"
+    count, total = ask(stage, up, f"SELECT count(*) AS n, CAST(sum({column}) AS VARCHAR) AS total FROM upbit.{name} {options}")
     return int(count), Decimal(total)
 
 
@@ -179,6 +188,10 @@ def test_flink(written, tmp_path: Path):
                 assert (int(count), Decimal(total)) == written.past[name], name
             [(_, count)] = session.execute("SELECT COUNT(*) FROM lake.upbit.candle_1m").rows
             assert int(count) == bars
+            for (name, span), ours in written.changed.items():
+                options = f"/*+ OPTIONS('incremental-between' = '{span}') */"
+                [(_, count, total)] = session.execute(f"SELECT COUNT(*), SUM(`{APPEND_TABLES[name]}`) FROM lake.upbit.`{name}` {options}").rows
+                assert (int(count), Decimal(total)) == ours, (name, span)
             for name, query in SYSTEM_TABLES.items():
                 query = re.sub(r'upbit\."(.*?)"', r"lake.upbit.`\1`", re.sub("ORDER BY 1", "", query)).replace("ORDER BY file_path", "")
                 theirs = sorted([cell(value) for value in row[1:]] for row in session.execute(query).rows)

@@ -1,6 +1,7 @@
 //! `$audit_log`: rows with the kind of change that made each. Of a moment: the last change of each key, deletions too. Between
 //! two snapshots: every change, in the order of the commits that a reader of the stream would see.
 
+use crate::between::Between;
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
 use crate::moment::NOTHING_COMMITTED;
@@ -17,23 +18,6 @@ use std::sync::Arc;
 
 /// `+I`, `-U`, `+U` or `-D`.
 const ROW_KIND: &str = "rowkind";
-
-/// Snapshots after the first, up to and with the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Between {
-    pub after: i64,
-    pub to: i64,
-}
-
-impl Between {
-    /// As Paimon's `incremental-between` says it: `3,7`.
-    pub fn of_option(value: &str) -> std::result::Result<Between, String> {
-        let numbers = value
-            .split_once(',')
-            .and_then(|(after, to)| Some(Between { after: after.trim().parse().ok()?, to: to.trim().parse().ok()? }));
-        numbers.ok_or_else(|| format!("'incremental-between' = '{value}' is not two snapshots like '3,7'"))
-    }
-}
 
 /// The committed rows of a view, or the changes between two snapshots, each with its kind.
 #[derive(Debug, Clone)]
@@ -77,6 +61,10 @@ impl LiveTable {
 }
 
 impl AuditLog {
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
     /// The kind, then the table's columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

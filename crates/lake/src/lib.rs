@@ -7,8 +7,10 @@
 //! This is the only crate that names `paimon`; its types do not appear in this crate's public signatures.
 
 mod audit;
+mod between;
 mod care;
 mod catalog;
+mod changed_rows;
 mod changes;
 mod commit;
 mod compact;
@@ -43,9 +45,11 @@ mod sync;
 mod system;
 mod tail;
 
-pub use audit::{AuditLog, Between};
+pub use audit::AuditLog;
+pub use between::{Between, Span};
 pub use care::TableFiles;
 pub use catalog::{Lake, LakeOptions};
+pub use changed_rows::ChangedRows;
 pub use changes::{ChangeBatch, RowKind};
 pub use commit::{CommitDecision, Committed, decide};
 pub use compact::{Compacted, Pace};

@@ -98,7 +98,7 @@ impl LiveTable {
         Err(self.no_moment(format!("{asked}; {}", self.range().await?)))
     }
 
-    async fn pinned_tag(&self, tag: &str) -> Result<Option<Pinned>> {
+    pub(crate) async fn pinned_tag(&self, tag: &str) -> Result<Option<Pinned>> {
         if tag.trim().is_empty() {
             return Ok(None);
         }
@@ -115,7 +115,7 @@ impl LiveTable {
         }
     }
 
-    async fn snapshot_at(&self, ms: i64) -> Result<Option<Snapshot>> {
+    pub(crate) async fn snapshot_at(&self, ms: i64) -> Result<Option<Snapshot>> {
         let manager = self.committer.table.snapshot_manager();
         let mut searches = 1;
         loop {
@@ -158,7 +158,7 @@ impl LiveTable {
         Ok(Some((first, last)))
     }
 
-    async fn unknown_tag(&self, tag: &str) -> Result<LakeError> {
+    pub(crate) async fn unknown_tag(&self, tag: &str) -> Result<LakeError> {
         let names =
             tags_of(&self.committer.table).list_all_names().await.map_err(self.committer.failed("list tags"))?;
         let known = match names.is_empty() {

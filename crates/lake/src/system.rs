@@ -26,6 +26,7 @@ pub enum SystemTable {
     Consumers,
     Files,
     Partitions,
+    Buckets,
     Manifests,
 }
 
@@ -34,7 +35,7 @@ const LONG: DataType = DataType::Int64;
 const TIME: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
 impl SystemTable {
-    pub const ALL: [SystemTable; 8] = [
+    pub const ALL: [SystemTable; 9] = [
         SystemTable::Snapshots,
         SystemTable::Schemas,
         SystemTable::Options,
@@ -42,6 +43,7 @@ impl SystemTable {
         SystemTable::Consumers,
         SystemTable::Files,
         SystemTable::Partitions,
+        SystemTable::Buckets,
         SystemTable::Manifests,
     ];
 
@@ -54,6 +56,7 @@ impl SystemTable {
             SystemTable::Consumers => "consumers",
             SystemTable::Files => "files",
             SystemTable::Partitions => "partitions",
+            SystemTable::Buckets => "buckets",
             SystemTable::Manifests => "manifests",
         }
     }
@@ -64,7 +67,8 @@ impl SystemTable {
 
     /// Whether its rows are those of one snapshot.
     fn is_of_a_snapshot(self) -> bool {
-        matches!(self, SystemTable::Files | SystemTable::Partitions | SystemTable::Manifests)
+        use SystemTable::{Buckets, Files, Manifests, Partitions};
+        matches!(self, Files | Partitions | Buckets | Manifests)
     }
 
     pub fn schema(self) -> SchemaRef {
@@ -138,6 +142,14 @@ impl SystemTable {
                 ("updated_by", TEXT, true),
                 ("options", TEXT, true),
             ],
+            SystemTable::Buckets => vec![
+                ("partition", TEXT, true),
+                ("bucket", DataType::Int32, false),
+                ("record_count", LONG, false),
+                ("file_size_in_bytes", LONG, false),
+                ("file_count", LONG, false),
+                ("last_update_time", TIME, true),
+            ],
             SystemTable::Manifests => vec![
                 ("file_name", TEXT, false),
                 ("file_size", LONG, false),
@@ -187,6 +199,7 @@ impl LiveTable {
             SystemTable::Consumers => source.consumers().await?,
             SystemTable::Files => source.files().await?,
             SystemTable::Partitions => source.partitions().await?,
+            SystemTable::Buckets => source.buckets().await?,
             SystemTable::Manifests => source.manifests().await?,
         };
         let rows = columns.first().map_or(0, |column| column.len());

@@ -15,13 +15,14 @@ const SEPARATOR: char = '@';
 const TIMESTAMP: &str = "scan.timestamp";
 const MODE: &str = "scan.mode";
 /// What can be asked for, and the modes that say the same again.
-const OPTIONS: [(&str, &[&str]); 6] = [
+const OPTIONS: [(&str, &[&str]); 7] = [
     ("scan.snapshot-id", &["from-snapshot", "from-snapshot-full"]),
     ("scan.tag-name", &["from-snapshot", "from-snapshot-full"]),
     ("scan.version", &["from-snapshot", "from-snapshot-full"]),
     ("scan.timestamp-millis", &["from-timestamp"]),
     (TIMESTAMP, &["from-timestamp"]),
     ("incremental-between", &["incremental"]),
+    ("incremental-between-timestamp", &["incremental"]),
 ];
 /// Modes that read what is there now.
 const NOW: [&str; 2] = ["default", "latest-full"];

@@ -1,4 +1,4 @@
-//! `$audit_log` as DataFusion sees it: one stream that is planned when it is first asked for rows.
+//! The changes of a table, and the rows they have left, as DataFusion sees them: one stream that is planned when it is first asked for rows.
 
 use super::lake_error;
 use arrow::datatypes::SchemaRef;
@@ -11,24 +11,38 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, project_schema};
 use futures::{StreamExt, TryStreamExt, stream};
-use hoga_lake::AuditLog;
+use hoga_lake::{AuditLog, BatchStream, ChangedRows};
 use std::sync::Arc;
 
-#[derive(Debug)]
-pub(super) struct AuditTable {
-    log: AuditLog,
+/// What is read.
+#[derive(Debug, Clone)]
+pub(super) enum ChangesTable {
+    /// `$audit_log`.
+    Log(AuditLog),
+    /// The table itself, with `incremental-between`.
+    Rows(ChangedRows),
 }
 
-impl AuditTable {
-    pub(super) fn new(log: AuditLog) -> AuditTable {
-        AuditTable { log }
+impl ChangesTable {
+    fn all_columns(&self) -> &SchemaRef {
+        match self {
+            ChangesTable::Log(log) => log.schema(),
+            ChangesTable::Rows(rows) => rows.schema(),
+        }
+    }
+
+    async fn open(&self, projection: Option<&[usize]>) -> hoga_lake::Result<BatchStream> {
+        match self {
+            ChangesTable::Log(log) => log.open(projection).await,
+            ChangesTable::Rows(rows) => rows.open(projection).await,
+        }
     }
 }
 
 #[async_trait]
-impl TableProvider for AuditTable {
+impl TableProvider for ChangesTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(self.log.schema())
+        Arc::clone(self.all_columns())
     }
 
     fn table_type(&self) -> TableType {
@@ -42,28 +56,28 @@ impl TableProvider for AuditTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = project_schema(self.log.schema(), projection)?;
-        let rows = AuditRows { log: self.log.clone(), projection: projection.cloned(), schema: Arc::clone(&schema) };
+        let schema = project_schema(self.all_columns(), projection)?;
+        let rows = ChangedStream { table: self.clone(), projection: projection.cloned(), schema: Arc::clone(&schema) };
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(rows)], None, [], false, None)?))
     }
 }
 
 #[derive(Debug)]
-struct AuditRows {
-    log: AuditLog,
+struct ChangedStream {
+    table: ChangesTable,
     projection: Option<Vec<usize>>,
     /// Of what is wanted.
     schema: SchemaRef,
 }
 
-impl PartitionStream for AuditRows {
+impl PartitionStream for ChangedStream {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (log, projection) = (self.log.clone(), self.projection.clone());
-        let opened = async move { log.open(projection.as_deref()).await.map_err(lake_error) };
+        let (table, projection) = (self.table.clone(), self.projection.clone());
+        let opened = async move { table.open(projection.as_deref()).await.map_err(lake_error) };
         let rows = stream::once(Box::pin(opened)).map_ok(|batches| batches.map_err(lake_error)).try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows.boxed()))
     }

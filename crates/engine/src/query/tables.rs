@@ -1,14 +1,14 @@
 //! The tables of one database, each pinned to this moment; beside each, found by name and never listed, its system tables and
 //! its past: `trade`, `trade$files`, `trade@scan.snapshot-id=3`, `trade$files@scan.tag-name=month-end`.
 
-use super::audit::AuditTable;
+use super::audit::ChangesTable;
 use super::lake_error;
 use super::provider::PinnedTable;
 use super::system::SystemRows;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result, plan_err};
-use hoga_lake::{Between, LiveTable, Moment, SystemTable, View};
+use hoga_lake::{Between, LiveTable, Moment, Span, SystemTable, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,6 @@ const MOMENT_SEPARATOR: char = '@';
 
 /// The changes of a table: not made from its metadata, as the others are.
 const AUDIT_LOG: &str = "audit_log";
-const INCREMENTAL: &str = "incremental-between";
 
 #[derive(Debug, Default)]
 pub(super) struct PinnedTables {
@@ -56,18 +55,22 @@ impl SchemaProvider for PinnedTables {
                 let (view, between) = match asked {
                     Asked::Now => (pinned.view().clone(), None),
                     Asked::Then(moment) => (view_at(live, &moment).await?, None),
-                    Asked::Changes(between) => (pinned.view().clone(), Some(between)),
+                    Asked::Changes(span) => (pinned.view().clone(), Some(between(live, &span).await?)),
                 };
                 let log = Box::pin(live.audit_log(view, between)).await.map_err(lake_error)?;
-                Arc::new(AuditTable::new(log))
+                Arc::new(ChangesTable::Log(log))
             }
             (Some(system), asked) => match (SystemTable::of_name(system), asked) {
                 (None, _) => return plan_err!("{}", unknown(base, system)),
-                (Some(_), Asked::Changes(_)) => return only_the_audit_log(base),
+                (Some(_), Asked::Changes(_)) => return no_changes(base, system),
                 (Some(system), Asked::Now) => rows_of(system, None),
                 (Some(system), Asked::Then(moment)) => rows_of(system, Some(moment)),
             },
-            (None, Asked::Changes(_)) => return only_the_audit_log(base),
+            (None, Asked::Changes(span)) => {
+                let between = between(live, &span).await?;
+                let rows = Box::pin(live.changed_rows(pinned.view().clone(), between)).await.map_err(lake_error)?;
+                Arc::new(ChangesTable::Rows(rows))
+            }
         }))
     }
 
@@ -103,7 +106,7 @@ impl Name<'_> {
 enum Asked {
     Now,
     Then(Moment),
-    Changes(Between),
+    Changes(Span),
 }
 
 impl Asked {
@@ -111,7 +114,7 @@ impl Asked {
         let Some(option) = option else { return Ok(Asked::Now) };
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let asked = match name {
-            INCREMENTAL => Between::of_option(value).map(Asked::Changes),
+            name if Span::OPTIONS.contains(&name) => Span::of_option(name, value).map(Asked::Changes),
             name => Moment::of_option(name, value).map(Asked::Then),
         };
         asked.map_err(DataFusionError::Execution)
@@ -122,12 +125,19 @@ async fn view_at(live: &LiveTable, moment: &Moment) -> Result<View> {
     Box::pin(live.view_at(moment)).await.map_err(lake_error)
 }
 
+async fn between(live: &LiveTable, span: &Span) -> Result<Between> {
+    Box::pin(live.between(span)).await.map_err(lake_error)
+}
+
 fn unknown(base: &str, system: &str) -> String {
     let known = SystemTable::ALL.iter().map(|system| system.name()).chain([AUDIT_LOG]);
     let known: Vec<String> = known.map(|name| format!("\"{base}{SYSTEM_SEPARATOR}{name}\"")).collect();
     format!("table \"{base}\" has no system table \"{system}\"; there are {}", known.join(", "))
 }
 
-fn only_the_audit_log<T>(base: &str) -> Result<T> {
-    plan_err!("'{INCREMENTAL}' reads changes, which are in \"{base}{SYSTEM_SEPARATOR}{AUDIT_LOG}\"")
+fn no_changes<T>(base: &str, system: &str) -> Result<T> {
+    let [option, _] = Span::OPTIONS;
+    plan_err!(
+        "\"{base}{SYSTEM_SEPARATOR}{system}\" has no changes: '{option}' reads \"{base}\" or \"{base}{SYSTEM_SEPARATOR}{AUDIT_LOG}\""
+    )
 }

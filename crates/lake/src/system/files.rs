@@ -28,6 +28,26 @@ struct FileTexts {
     max: String,
 }
 
+/// Of some files.
+#[derive(Default)]
+struct Sums {
+    rows: i64,
+    bytes: i64,
+    files: i64,
+    updated_ms: Option<i64>,
+}
+
+/// Rows, bytes, files, when the newest was made.
+fn columns_of<'a>(sums: impl Iterator<Item = &'a Sums> + Clone) -> [ArrayRef; 4] {
+    let long = |value: fn(&Sums) -> i64| longs(sums.clone().map(|sums| Some(value(sums))));
+    [
+        long(|sums| sums.rows),
+        long(|sums| sums.bytes),
+        long(|sums| sums.files),
+        times(sums.clone().map(|sums| sums.updated_ms)),
+    ]
+}
+
 impl Source<'_> {
     /// By partition and bucket, in the order of the scan.
     pub(super) async fn files(&self) -> Result<Vec<ArrayRef>> {
@@ -75,18 +95,32 @@ impl Source<'_> {
 
     /// In the order of their names.
     pub(super) async fn partitions(&self) -> Result<Vec<ArrayRef>> {
-        #[derive(Default)]
-        struct Sums {
-            rows: i64,
-            bytes: i64,
-            files: i64,
-            updated_ms: Option<i64>,
-        }
         let fields = self.table.schema().partition_fields();
-        let mut found: BTreeMap<String, Sums> = BTreeMap::new();
+        let found = self.sums_by(|split| partition_name(split.partition(), &fields)).await?;
+        let nothing = || texts(found.iter().map(|_| None)); // only a catalog service knows them
+        let names = texts(found.keys().map(|name| Some(name.clone())));
+        let mut columns = vec![names];
+        columns.extend(columns_of(found.values()));
+        columns.extend([times(found.iter().map(|_| None)), nothing(), nothing(), nothing()]);
+        Ok(columns)
+    }
+
+    /// In the order of their partitions and numbers.
+    pub(super) async fn buckets(&self) -> Result<Vec<ArrayRef>> {
+        let fields = self.table.schema().partition_fields();
+        let found = self.sums_by(|split| Ok((row_text(split.partition(), &fields)?, split.bucket()))).await?;
+        let mut columns: Vec<ArrayRef> = vec![
+            texts(found.keys().map(|(partition, _)| Some(partition.clone()))),
+            Arc::new(found.keys().map(|(_, bucket)| Some(*bucket)).collect::<Int32Array>()),
+        ];
+        columns.extend(columns_of(found.values()));
+        Ok(columns)
+    }
+
+    async fn sums_by<K: Ord>(&self, key_of: impl Fn(&DataSplit) -> paimon::Result<K>) -> Result<BTreeMap<K, Sums>> {
+        let mut found: BTreeMap<K, Sums> = BTreeMap::new();
         for split in self.splits().await? {
-            let name = partition_name(split.partition(), &fields).map_err(self.failed())?;
-            let sums = found.entry(name).or_default();
+            let sums = found.entry(key_of(&split).map_err(self.failed())?).or_default();
             for file in split.data_files() {
                 sums.rows += file.row_count;
                 sums.bytes += file.file_size;
@@ -94,18 +128,7 @@ impl Source<'_> {
                 sums.updated_ms = sums.updated_ms.max(created_ms(file));
             }
         }
-        let nothing = || texts(found.iter().map(|_| None)); // only a catalog service knows them
-        Ok(vec![
-            texts(found.keys().map(|name| Some(name.clone()))),
-            longs(found.values().map(|sums| Some(sums.rows))),
-            longs(found.values().map(|sums| Some(sums.bytes))),
-            longs(found.values().map(|sums| Some(sums.files))),
-            times(found.values().map(|sums| sums.updated_ms)),
-            times(found.iter().map(|_| None)),
-            nothing(),
-            nothing(),
-            nothing(),
-        ])
+        Ok(found)
     }
 
     /// Base, delta, changelog, in the order of their lists.

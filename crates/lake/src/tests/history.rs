@@ -1,10 +1,12 @@
 //! System tables, and a table as it was at a snapshot, a tag and a time.
 
 use super::support::*;
-use crate::{Moment, Retention, SystemTable};
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMillisecondType;
+use crate::{Between, ChangeBatch, LiveTableOptions, Moment, Retention, RowKind, Span, SystemTable, TableSpec};
+use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, TimestampMillisecondType};
 use arrow::util::display::array_value_to_string;
+use futures::TryStreamExt;
+use std::sync::Arc;
 
 /// The values of some columns, a line a row.
 fn shown(rows: &RecordBatch, columns: &[&str]) -> Vec<String> {
@@ -97,4 +99,88 @@ async fn a_table_is_read_as_it_was() {
     assert!(unknown.ends_with("tag \"three\" does not exist; there are \"two\""), "{unknown}");
     let options = table.system_rows(SystemTable::Options, Some(&Moment::Snapshot(4))).await.unwrap_err().to_string();
     assert!(options.contains("has no past"), "{options}");
+}
+
+#[tokio::test]
+async fn what_commits_have_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path());
+    let table = trade_table(&lake).await;
+    commit(&table, 0..5).await;
+    table.create_tag("one", Some(1), None).await.unwrap();
+    table.create_tag("three", Some(3), None).await.unwrap();
+    table.append(batch(&rows(50..55))).unwrap(); // not committed: in no change
+    let snapshots = table.system_rows(SystemTable::Snapshots, None).await.unwrap();
+    let times = snapshots.column_by_name("commit_time").unwrap().as_primitive::<TimestampMillisecondType>().clone();
+    let between = |after, to| Between { after, to };
+    let tags = table.between(&Span::Tags("one".into(), "three".into())).await.unwrap();
+    assert_eq!(tags, between(1, 3));
+    assert_eq!(table.between(&Span::Times(0, times.value(4))).await.unwrap(), between(0, 5));
+    assert!(
+        table
+            .between(&Span::Tags("one".into(), "x".into()))
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("\"x\" does not exist")
+    );
+    for (span, expected) in [(tags, 10..30), (between(0, 5), 0..50), (between(2, 2), 0..0)] {
+        let changed = table.changed_rows(table.view(), span).await.unwrap();
+        let read: Vec<RecordBatch> = changed.open(None).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(trades(&read), in_order(rows(expected.clone())), "{span:?}");
+        let counted: Vec<RecordBatch> = changed.open(Some(&[])).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(counted.iter().map(RecordBatch::num_rows).sum::<usize>(), expected.count(), "{span:?}");
+    }
+    let gone = table.changed_rows(table.view(), between(3, 9)).await.unwrap_err().to_string();
+    assert!(gone.contains("there are changes from '0,5' on"), "{gone}");
+}
+
+#[tokio::test]
+async fn of_a_key_the_last_state_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path());
+    let fields = vec![Field::new("n", DataType::Int64, true), Field::new("key", DataType::Utf8, false)];
+    let schema = Arc::new(Schema::new(fields));
+    let spec = TableSpec {
+        partition_keys: Vec::new(),
+        primary_keys: vec!["key".into()],
+        options: [("bucket".to_owned(), "1".to_owned())].into(),
+        ..spec("counted", schema.clone())
+    };
+    let table = lake.ensure_table(&spec, LiveTableOptions::default()).await.unwrap();
+    let commits: [&[(&str, i64, RowKind)]; 3] = [
+        &[("a", 1, RowKind::Insert), ("b", 1, RowKind::Insert), ("c", 1, RowKind::Insert), ("d", 1, RowKind::Insert)],
+        &[
+            ("a", 1, RowKind::UpdateBefore),
+            ("a", 2, RowKind::UpdateAfter),
+            ("b", 1, RowKind::Delete),
+            ("e", 1, RowKind::Insert),
+        ],
+        &[("a", 3, RowKind::UpdateAfter), ("e", 1, RowKind::Delete), ("d", 2, RowKind::UpdateAfter)],
+    ];
+    for (index, changes) in commits.iter().enumerate() {
+        let numbers = Int64Array::from_iter_values(changes.iter().map(|change| change.1));
+        let keys = StringArray::from_iter_values(changes.iter().map(|change| change.0));
+        let rows = RecordBatch::try_new(schema.clone(), vec![Arc::new(numbers), Arc::new(keys)]).unwrap();
+        let kinds = Some(changes.iter().map(|change| change.2).collect());
+        table.apply(ChangeBatch { rows, kinds }).unwrap();
+        checkpoint(&table, index as i64 + 1).await;
+    }
+    let left = async |after, to, projection: Option<&[usize]>| {
+        let changed = table.changed_rows(table.view(), Between { after, to }).await.unwrap();
+        let read: Vec<RecordBatch> = changed.open(projection).await.unwrap().try_collect().await.unwrap();
+        let mut lines: Vec<String> = read
+            .iter()
+            .flat_map(|batch| {
+                let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+                shown(batch, &names.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(left(0, 1, None).await, ["1 a", "1 b", "1 c", "1 d"]);
+    assert_eq!(left(1, 2, None).await, ["1 e", "2 a"], "b is deleted, c and d have not changed");
+    assert_eq!(left(1, 3, None).await, ["2 d", "3 a"]);
+    assert_eq!(left(0, 3, Some(&[0])).await, ["1", "2", "3"], "the key is not asked for");
 }
