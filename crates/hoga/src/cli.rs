@@ -385,7 +385,8 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Records received from then on, in UTC: 2026-11-26, 2026-11-26T22:00:00Z; those that the log has no more are made of the tables' rows [default: the log's beginning]
+    /// Records received from then on, in UTC: 2026-11-26, 2026-11-26T22:00:00Z; what the log has no more is made of the tables' rows
+    /// [default: the log's beginning]
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Records received before then [default: what is there now]

@@ -1,7 +1,8 @@
 //! `hoga replay`: recorded days of one hoga's log through a pipeline in a data folder of its own, as `hoga up` would run it.
 //!
 //! In: the log of a data folder whose hoga does not run, or of one that does, or of a cluster, through the Kafka protocol; and for what is older
-//! than the log, the tables. Out: a new data folder with log, tables and alerts, and the listeners of `hoga up` on ports of their own. What is replayed is marked as that everywhere.
+//! than the log, the tables. Out: a new data folder with log, tables and alerts, and the listeners of `hoga up` on ports of their own. What is
+//! replayed is marked as that everywhere.
 
 use crate::cli::{ReplayArgs, UpArgs};
 use crate::cluster::Cluster;

@@ -1,6 +1,7 @@
 //! A stretch of another log, record by record into this process's own, as fast as asked: what `hoga replay` collects from.
 //!
-//! In: records of some topics between two times of receipt; those that the log has no more are made of the lake's rows ([`past`]). Out: the same records (keys, values, times, headers, partitions), in the order of
+//! In: records of some topics between two times of receipt; those that the log has no more are made of the lake's rows ([`past`]).
+//! Out: the same records (keys, values, times, headers, partitions), in the order of
 //! their times over all partitions, and within each as they lay there. State: one fetch a partition. Not here: which log, which topics (`commands::replay`).
 
 pub mod past;
