@@ -38,7 +38,7 @@ impl RowKind {
     }
 
     /// Paimon's `_VALUE_KIND`.
-    fn code(self) -> i8 {
+    pub(crate) fn code(self) -> i8 {
         match self {
             RowKind::Insert => 0,
             RowKind::UpdateBefore => 1,
@@ -131,6 +131,32 @@ pub(crate) fn last_changes<'a>(
     LastChanges { keys, is_last }
 }
 
+/// The last change of each key, as (batch, row), in the order of the keys; batches come oldest first. It sorts instead of hashing:
+/// who writes the changes wants them sorted anyway.
+pub(crate) fn last_in_order(batches: &[&Changes]) -> Vec<(usize, usize)> {
+    let mut all: Vec<(u128, u32, u32)> = Vec::with_capacity(batches.iter().map(|changes| changes.kinds.len()).sum());
+    for (batch, changes) in batches.iter().enumerate() {
+        all.extend(changes.keys.iter().enumerate().map(|(row, key)| (beginning(key.data()), batch as u32, row as u32)));
+    }
+    let key = |place: &(u128, u32, u32)| batches[place.1 as usize].keys.row(place.2 as usize).data();
+    // of one key the newest first
+    let newest_first = |left: &(u128, u32, u32), right: &(u128, u32, u32)| (right.1, right.2).cmp(&(left.1, left.2));
+    all.sort_unstable_by(|left, right| {
+        let order = left.0.cmp(&right.0).then_with(|| key(left).cmp(key(right)));
+        order.then_with(|| newest_first(left, right))
+    });
+    all.dedup_by(|older, newest| older.0 == newest.0 && key(older) == key(newest));
+    all.into_iter().map(|(_, batch, row)| (batch as usize, row as usize)).collect()
+}
+
+/// A key's first bytes as a number: numbers compare as the keys do, unless they are equal.
+fn beginning(key: &[u8]) -> u128 {
+    let mut first = [0; 16];
+    let length = key.len().min(first.len());
+    first[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(first)
+}
+
 /// `_VALUE_KIND` of the given rows, as Paimon's writer takes it.
 pub(crate) fn value_kinds(kinds: impl Iterator<Item = RowKind>) -> ArrayRef {
     Arc::new(Int8Array::from_iter_values(kinds.map(RowKind::code)))
@@ -182,4 +208,46 @@ impl Overlay {
 /// How many rows a mask keeps.
 pub(crate) fn kept(mask: Option<&BooleanArray>, rows: usize) -> usize {
     mask.map_or(rows, BooleanArray::true_count)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use arrow::array::{Array, AsArray, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The same changes as those that hashing finds, sorted.
+        #[test]
+        fn sorted_is_hashed(batches in prop::collection::vec(prop::collection::vec((0_i64..6, "[a-c]{0,20}"), 0..30), 0..6)) {
+            let schema = Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("t", DataType::Utf8, false)]);
+            let codec = KeyCodec::new("t", &schema, &["t".into(), "n".into()], false).unwrap();
+            let columns = |rows: &[(i64, String)]| -> Vec<ArrayRef> {
+                let texts = StringArray::from_iter_values(rows.iter().map(|row| &row.1));
+                vec![Arc::new(texts), Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0)))]
+            };
+            let changes = batches.iter().map(|rows| {
+                Changes { keys: codec.keys_of(&columns(rows)).unwrap(), kinds: vec![RowKind::Insert; rows.len()] }
+            });
+            let changes: Vec<Changes> = changes.collect();
+            let changes: Vec<&Changes> = changes.iter().collect();
+            let found = last_in_order(&changes);
+            let key = |place: &(usize, usize)| (batches[place.0][place.1].1.clone(), batches[place.0][place.1].0);
+            prop_assert!(found.windows(2).all(|pair| key(&pair[0]) < key(&pair[1])));
+            let is_last = last_changes(changes.iter().copied()).is_last;
+            prop_assert_eq!(found.len(), is_last.iter().flatten().filter(|last| **last).count());
+            prop_assert!(found.iter().all(|(batch, row)| is_last[*batch][*row]));
+        }
+    }
+
+    #[test]
+    fn beginnings_compare_as_keys() {
+        assert!(beginning(b"") < beginning(b"a") && beginning(b"ab") < beginning(b"b"));
+        assert_eq!(beginning(&[7; 16]), beginning(&[7; 20]), "what comes behind is not looked at");
+        let kinds = value_kinds([RowKind::Insert, RowKind::Delete].into_iter());
+        assert_eq!(kinds.as_primitive::<arrow::datatypes::Int8Type>().values(), &[0, 3]);
+        assert_eq!(kinds.null_count(), 0);
+    }
 }

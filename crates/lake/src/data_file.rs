@@ -1,13 +1,14 @@
-//! Data files of append tables, written without Paimon's writer: the same files with less work (decision 16).
+//! Data files written without Paimon's writer: the same files with less work (decision 16).
 //!
 //! In: sorted rows of the tail. Out: commit messages, as Paimon's writer gives them. Effect: files that no snapshot names yet.
-//! Not here: primary-key tables, and tables with options or columns that this writer does not know: Paimon's own writes those.
+//! Not here: tables with options or columns that this writer does not know: Paimon's own writes those.
 
 mod chunk;
 mod distinct;
 mod encoding;
 mod file;
 mod gather;
+mod keyed;
 mod statistics;
 mod value;
 
@@ -17,20 +18,33 @@ use crate::publish::unique_name;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use file::FileLayout;
+pub(crate) use keyed::file_batch;
+use keyed::{COLUMNS_IN_FRONT, FileKeys, KeyColumns};
 use paimon::arrow::build_target_arrow_schema;
 use paimon::spec::{DataFileMeta, Datum, EMPTY_SERIALIZED_ROW, TableSchema, datums_to_binary_row};
 use paimon::{CommitMessage, Table};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::json;
+use statistics::ValueStats;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Options whose values this writer obeys, and those that say nothing about how a data file is written.
-const OPTIONS_KNOWN: [(&str, Option<&str>); 4] =
-    [("bucket", Some("-1")), ("file.format", Some("parquet")), ("file.compression", Some("zstd")), ("path", None)];
+const OPTIONS_KNOWN: [(&str, Option<&str>); 5] = [
+    ("file.format", Some("parquet")),
+    ("file.compression", Some("zstd")),
+    ("merge-engine", Some("deduplicate")),
+    ("changelog-producer", Some("none")),
+    ("path", None),
+];
+const BUCKETS: &str = "bucket";
+/// Of a primary-key table; an append table has none.
+const ONE_BUCKET: &str = "1";
+const NO_BUCKETS: &str = "-1";
 /// Prefixes of options about snapshots, which a data file knows nothing of.
 const OPTIONS_ELSEWHERE: [&str; 3] = ["snapshot.", "partition.expiration-", "partition.timestamp-"];
-/// Of an append table without buckets.
+/// The only one.
 const BUCKET: i32 = 0;
 /// Paimon's for rows that were appended, not merged.
 const SOURCE_APPEND: i32 = 0;
@@ -45,37 +59,67 @@ const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct DataFileWriter {
     name: String,
+    /// Of a primary-key table with what its files have in front.
     schema: SchemaRef,
     table: Table,
     file_schema: SchemaRef,
     /// Indices of the partition columns, which are texts.
     partition_columns: Vec<usize>,
+    /// Of a primary-key table.
+    key: Option<KeyColumns>,
 }
 
 impl DataFileWriter {
     /// None for a table that Paimon's writer writes.
     pub(crate) fn of(name: &str, schema: &SchemaRef, table: &Table) -> Option<DataFileWriter> {
         let definition = table.schema();
-        let file_schema = build_target_arrow_schema(definition.fields()).ok()?;
-        let partition_columns = definition.partition_keys().iter().map(|key| schema.index_of(key).ok());
-        let partition_columns = partition_columns.collect::<Option<Vec<_>>>()?;
+        let is_keyed = !definition.primary_keys().is_empty();
+        let (schema, fields) = match is_keyed {
+            true => (keyed::file_columns(schema), keyed::file_fields(definition.fields())),
+            false => (schema.clone(), definition.fields().to_vec()),
+        };
+        let file_schema = build_target_arrow_schema(&fields).ok()?;
+        let columns =
+            |names: &[String]| names.iter().map(|name| schema.index_of(name).ok()).collect::<Option<Vec<_>>>();
+        let partition_columns = columns(definition.partition_keys())?;
         let is_text = |column: &usize| schema.field(*column).data_type() == &DataType::Utf8;
         let has_same_columns = schema.fields().len() == file_schema.fields().len()
             && schema.fields().iter().zip(file_schema.fields()).all(|(ours, theirs)| {
                 ours.name() == theirs.name() && ours.data_type().equals_datatype(theirs.data_type())
             });
-        let is_known = knows_options(definition) && has_same_columns && partition_columns.iter().all(is_text);
-        (definition.primary_keys().is_empty() && is_known).then(|| DataFileWriter {
+        let key = match is_keyed {
+            false => None,
+            true => {
+                let columns = columns(&definition.trimmed_primary_keys())?;
+                let fields: Vec<_> = columns.iter().map(|column| fields[*column].clone()).collect();
+                fields.iter().all(|field| keyed::has_bounds(field.data_type())).then_some(())?;
+                Some(KeyColumns { fields, columns })
+            }
+        };
+        let is_known = knows_options(definition, is_keyed) && has_same_columns && partition_columns.iter().all(is_text);
+        is_known.then(|| DataFileWriter {
             name: name.to_owned(),
-            schema: schema.clone(),
+            schema,
             table: table.clone(),
             file_schema,
             partition_columns,
+            key,
         })
     }
 
+    /// The columns of the batches that it writes.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether each partition's value is a folder's name as it is.
+    pub(crate) fn knows_partitions(&self, batches: &[&PackedBatch], rows: &[(usize, usize)]) -> Result<bool> {
+        Ok(self.partition_columns.is_empty() || self.partitions(batches, rows)?.is_some())
+    }
+
     /// Files with these rows, each as (batch, row), in their order, of `row_bytes` each in memory; a file for each partition. None,
-    /// having written nothing, if a partition's value is not a folder's name as it is.
+    /// having written nothing, if a partition's value is not a folder's name as it is. Rows of a primary-key table come in the order of
+    /// their keys, each key once, as [`file_batch`] makes them.
     pub(crate) async fn write(
         &self,
         batches: &[&PackedBatch],
@@ -99,12 +143,15 @@ impl DataFileWriter {
             let rows = partition.rows.as_deref().unwrap_or(rows);
             let mut files = Vec::new();
             for rows in rows.chunks((FILE_BYTES_MAX / row_bytes).max(1)) {
-                let (file, metadata) = file::encode(&layout, batches, rows).map_err(|error| LakeError::Encoding {
+                let failed = |error: ParquetError| LakeError::Encoding {
                     table: self.name.clone(),
                     what: "a data file",
                     reason: error.to_string(),
-                })?;
-                files.push(self.put(&directory, file, &metadata).await?);
+                };
+                let (file, metadata) = file::encode(&layout, batches, rows).map_err(failed)?;
+                let keys = self.key.as_ref().map(|key| key.describe(&self.schema, batches, rows, &metadata));
+                let keys = keys.transpose().map_err(failed)?;
+                files.push(self.put(&directory, file, &metadata, keys).await?);
             }
             messages.push(CommitMessage::new(self.partition_row(&partition.values), BUCKET, files));
         }
@@ -112,7 +159,13 @@ impl DataFileWriter {
     }
 
     /// Durable on return, but for the names of its folders.
-    async fn put(&self, directory: &str, file: Vec<u8>, metadata: &ParquetMetaData) -> Result<DataFileMeta> {
+    async fn put(
+        &self,
+        directory: &str,
+        file: Vec<u8>,
+        metadata: &ParquetMetaData,
+        keys: Option<FileKeys>,
+    ) -> Result<DataFileMeta> {
         let failed = || LakeError::paimon(&self.name, "write data files");
         let (name, size) = (format!("data-{}-0.parquet", unique_name()), file.len());
         let path = format!("{directory}/{name}");
@@ -124,11 +177,24 @@ impl DataFileWriter {
             drop(files.delete_file(&path).await);
             return Err(failed()(error));
         }
-        self.describe(&name, size, metadata)
+        self.describe(&name, size, metadata, keys)
     }
 
-    fn describe(&self, name: &str, size: usize, metadata: &ParquetMetaData) -> Result<DataFileMeta> {
-        let empty = &*EMPTY_SERIALIZED_ROW;
+    fn describe(
+        &self,
+        name: &str,
+        size: usize,
+        metadata: &ParquetMetaData,
+        keys: Option<FileKeys>,
+    ) -> Result<DataFileMeta> {
+        let empty = || EMPTY_SERIALIZED_ROW.clone();
+        let keys = keys.unwrap_or_else(|| FileKeys {
+            min: empty(),
+            max: empty(),
+            stats: ValueStats { min: empty(), max: empty(), nulls: Vec::new(), columns: None },
+            sequence: 0,
+            deletes: 0,
+        });
         let stats = statistics::value_stats(self.table.schema().fields(), metadata);
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         // through its fields' names: the type of its statistics is private
@@ -136,17 +202,17 @@ impl DataFileWriter {
             "_FILE_NAME": name,
             "_FILE_SIZE": size,
             "_ROW_COUNT": metadata.file_metadata().num_rows(),
-            "_MIN_KEY": empty,
-            "_MAX_KEY": empty,
-            "_KEY_STATS": { "_MIN_VALUES": empty, "_MAX_VALUES": empty, "_NULL_COUNTS": [] },
+            "_MIN_KEY": keys.min,
+            "_MAX_KEY": keys.max,
+            "_KEY_STATS": { "_MIN_VALUES": keys.stats.min, "_MAX_VALUES": keys.stats.max, "_NULL_COUNTS": keys.stats.nulls },
             "_VALUE_STATS": { "_MIN_VALUES": stats.min, "_MAX_VALUES": stats.max, "_NULL_COUNTS": stats.nulls },
-            "_MIN_SEQUENCE_NUMBER": 0,
-            "_MAX_SEQUENCE_NUMBER": 0,
+            "_MIN_SEQUENCE_NUMBER": keys.sequence,
+            "_MAX_SEQUENCE_NUMBER": keys.sequence,
             "_SCHEMA_ID": self.table.schema().id(),
             "_LEVEL": 0,
             "_EXTRA_FILES": [],
             "_CREATION_TIME": now_ms,
-            "_DELETE_ROW_COUNT": 0,
+            "_DELETE_ROW_COUNT": keys.deletes,
             "_EMBEDDED_FILE_INDEX": null,
             "_FILE_SOURCE": SOURCE_APPEND,
             "_VALUE_STATS_COLS": stats.columns,
@@ -172,7 +238,8 @@ impl DataFileWriter {
         }
         let fields = self.table.schema().fields();
         let values: Vec<Option<Datum>> = partition.iter().map(|value| Some(Datum::String(value.clone()))).collect();
-        let types = self.partition_columns.iter().map(|column| fields[*column].data_type());
+        let in_front = if self.key.is_some() { COLUMNS_IN_FRONT } else { 0 };
+        let types = self.partition_columns.iter().map(|column| fields[*column - in_front].data_type());
         datums_to_binary_row(&values.iter().zip(types).collect::<Vec<_>>())
     }
 
@@ -233,13 +300,20 @@ struct Partition {
     rows: Option<Vec<(usize, usize)>>,
 }
 
-fn knows_options(definition: &TableSchema) -> bool {
-    definition.options().iter().all(|(key, value)| {
-        let is_known = |(known, wanted): &(&str, Option<&str>)| {
-            key == known && wanted.is_none_or(|wanted| value.trim().eq_ignore_ascii_case(wanted))
-        };
-        OPTIONS_KNOWN.iter().any(is_known) || OPTIONS_ELSEWHERE.iter().any(|prefix| key.starts_with(prefix))
-    })
+fn knows_options(definition: &TableSchema, is_keyed: bool) -> bool {
+    let buckets = definition.options().get(BUCKETS).map(|value| value.trim());
+    let has_our_buckets = match is_keyed {
+        true => buckets == Some(ONE_BUCKET),
+        false => buckets.is_none_or(|value| value == NO_BUCKETS),
+    };
+    let mut others = definition.options().iter().filter(|(key, _)| *key != BUCKETS);
+    has_our_buckets
+        && others.all(|(key, value)| {
+            let is_known = |(known, wanted): &(&str, Option<&str>)| {
+                key == known && wanted.is_none_or(|wanted| value.trim().eq_ignore_ascii_case(wanted))
+            };
+            OPTIONS_KNOWN.iter().any(is_known) || OPTIONS_ELSEWHERE.iter().any(|prefix| key.starts_with(prefix))
+        })
 }
 
 /// Paimon writes other characters as escapes, and a blank value under another name.

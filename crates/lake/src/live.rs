@@ -357,6 +357,9 @@ impl LiveTable {
         let part = PartToWrite { batches: sealed.0.batches.clone(), number: sealed.0.number, known_snapshot };
         let prepared = self.writer.clone().prepare(part, identifier).await?;
         self.remember_prepared(&prepared)?;
+        if let Some(keys) = prepared.keys {
+            sealed.0.keys.get_or_init(|| keys);
+        }
         if !sealed.0.fits(prepared.rows, self.identity.key.as_ref()) {
             return Err(LakeError::Prepared {
                 table: self.name().to_owned(),

@@ -45,6 +45,11 @@ impl PackedBatch {
         }
     }
 
+    /// The same rows with other columns in front of theirs.
+    pub(crate) fn behind(&self, columns: impl IntoIterator<Item = ArrayRef>) -> PackedBatch {
+        PackedBatch { columns: columns.into_iter().chain(self.columns.iter().cloned()).collect(), rows: self.rows }
+    }
+
     /// These columns alone.
     pub(crate) fn project(&self, columns: &[usize]) -> PackedBatch {
         let columns = columns.iter().filter_map(|column| self.columns.get(*column)).cloned();

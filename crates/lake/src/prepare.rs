@@ -1,6 +1,9 @@
 //! The first half of a commit: sealed rows written as data files that no snapshot names yet.
 
-use crate::changes::{Changes, KeyCodec, RowKind, kept, last_changes, value_kinds};
+mod keyed;
+
+pub(crate) use keyed::KeyedWriter;
+
 use crate::data_file::DataFileWriter;
 use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
@@ -8,17 +11,13 @@ use crate::files::Files;
 use crate::order::sorted_order;
 use crate::pack::PackedBatch;
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use paimon::spec::VALUE_KIND_FIELD_NAME;
-use paimon::table::{COMMIT_MESSAGE_SERIALIZER_VERSION, TableWrite};
+use arrow::datatypes::SchemaRef;
+use paimon::table::COMMIT_MESSAGE_SERIALIZER_VERSION;
 use paimon::{CommitMessage, Table};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
 
 /// How much of a tail is sorted and encoded at a time. The rows are in memory anyway, since queries see them until they
@@ -64,6 +63,9 @@ pub struct Prepared {
     /// False once it has been through a checkpoint file: then the files may be gone, and the commit looks first.
     #[serde(skip)]
     pub(crate) written_here: bool,
+    /// How many keys the part has, if they were counted while it was written.
+    #[serde(skip)]
+    pub(crate) keys: Option<u64>,
 }
 
 impl Prepared {
@@ -97,54 +99,6 @@ pub(crate) struct FileWriter {
     pub(crate) direct: Option<DataFileWriter>,
 }
 
-/// What the files of a primary-key table need beside the rows: their order.
-///
-/// A reader finds the last change of a key by the sequence numbers in the files. Paimon's writer takes the first one
-/// from the latest snapshot and counts on from there as long as it lives; so one writer is kept, or a part prepared
-/// while an earlier one is not committed yet would get numbers that are in use.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyedWriter {
-    pub(crate) codec: Arc<KeyCodec>,
-    state: Arc<tokio::sync::Mutex<KeyedState>>,
-    resets: Arc<AtomicU64>,
-}
-
-#[derive(Default)]
-struct KeyedState {
-    /// None before the first part and after a failure.
-    write: Option<TableWrite>,
-    /// Place of the last prepared part among all that were sealed.
-    last_part: u64,
-    /// Prepared, and not known to be committed.
-    uncommitted: BTreeSet<i64>,
-    /// How many resets it has heard of.
-    resets: u64,
-}
-
-impl std::fmt::Debug for KeyedState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyedState")
-            .field("last_part", &self.last_part)
-            .field("uncommitted", &self.uncommitted)
-            .finish()
-    }
-}
-
-impl KeyedWriter {
-    pub(crate) fn new(codec: Arc<KeyCodec>) -> KeyedWriter {
-        KeyedWriter { codec, state: Arc::default(), resets: Arc::default() }
-    }
-
-    /// What was prepared and not committed is given up, or is committed before anything else is prepared.
-    pub(crate) fn reset(&self) {
-        self.resets.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(crate) async fn committed(&self, identifier: i64) {
-        self.state.lock().await.uncommitted.retain(|earlier| *earlier > identifier);
-    }
-}
-
 /// A sealed part, for writing.
 #[derive(Debug, Clone)]
 pub(crate) struct PartToWrite {
@@ -166,21 +120,15 @@ impl FileWriter {
         // Held until the part is written: parts of a primary-key table are written one after the other.
         let mut keyed = match &self.keyed {
             None => None,
-            Some(writer) => Some(writer.state.clone().lock_owned().await),
+            Some(writer) => Some(writer.turn().await),
         };
         tokio::task::spawn_blocking(move || {
             let runtime = writer_runtime(self.files.place())?;
-            let messages = match (&self.keyed, keyed.as_deref_mut()) {
-                (Some(writer), Some(state)) => {
-                    let resets = writer.resets.load(Ordering::SeqCst);
-                    if std::mem::replace(&mut state.resets, resets) != resets {
-                        state.uncommitted.clear();
-                    }
-                    runtime.block_on(Box::pin(self.write_changes(&writer.codec, state, &part, identifier)))?
-                }
-                _ => self.write(&part.batches, &runtime)?,
+            let (messages, keys) = match (&self.keyed, keyed.as_deref_mut()) {
+                (Some(writer), Some(state)) => self.write_keyed(writer, state, &part, identifier, &runtime)?,
+                _ => (self.write(&part.batches, &runtime)?, None),
             };
-            self.describe(messages, identifier)
+            self.describe(messages, identifier, keys)
         })
         .await
         .map_err(LakeError::worker(&name, "write data files"))?
@@ -192,12 +140,24 @@ impl FileWriter {
         let batches: Vec<&PackedBatch> = batches.iter().map(|batch| &batch.batch).collect();
         let order = sorted_order(&self.schema, &batches, &self.sort_columns);
         let order = order.map_err(LakeError::arrow(&self.name, "sort rows"))?;
-        let plain = without_dictionary(&self.schema, &batches, &order);
+        self.write_order(&self.schema, &batches, &order, bytes, runtime)
+    }
+
+    /// Rows of these columns that take `bytes` in the tail, in this order.
+    fn write_order(
+        &self,
+        schema: &SchemaRef,
+        batches: &[&PackedBatch],
+        order: &[(usize, usize)],
+        bytes: usize,
+        runtime: &Runtime,
+    ) -> Result<Vec<CommitMessage>> {
+        let plain = without_dictionary(schema, batches, order);
         let plain = plain.map_err(LakeError::arrow(&self.name, "sample rows"))?;
         let chunk = chunk_rows(bytes, order.len());
         let row_bytes = bytes / order.len().max(1);
         let mut stretches = order.chunks(order.len().div_ceil(writers(bytes)).max(1));
-        let (plain, batches) = (plain.as_slice(), batches.as_slice());
+        let plain = plain.as_slice();
         let first = stretches.next().unwrap_or_default();
         std::thread::scope(|scope| {
             let rest: Vec<_> = stretches
@@ -229,6 +189,10 @@ impl FileWriter {
             && let Some(messages) = direct.write(batches, order, row_bytes, chunk, plain).await?
         {
             return Ok(messages);
+        }
+        if self.keyed.is_some() {
+            let reason = "the name of a partition is no folder's".to_owned();
+            return Err(LakeError::Encoding { table: self.name.clone(), what: "a data file", reason });
         }
         let failed = || LakeError::paimon(&self.name, "write data files");
         let table = self.table.copy_with_options(self.write_options(plain.to_vec()));
@@ -265,62 +229,7 @@ impl FileWriter {
         options
     }
 
-    async fn write_changes(
-        &self,
-        codec: &KeyCodec,
-        state: &mut KeyedState,
-        part: &PartToWrite,
-        identifier: i64,
-    ) -> Result<Vec<CommitMessage>> {
-        let failed = || LakeError::paimon(&self.name, "write data files");
-        let refused = |reason: String| LakeError::Prepared { table: self.name.clone(), identifier, reason };
-        if part.batches.is_empty() {
-            return Ok(Vec::new());
-        }
-        if part.number < state.last_part {
-            return Err(refused("a part sealed later was prepared before it".to_owned()));
-        }
-        // Paimon takes a folder that cannot be read for one without snapshots, and would number changes from the beginning:
-        // the old row of a key would win
-        let manager = self.table.snapshot_manager();
-        let latest = manager.get_latest_snapshot().await.map_err(failed())?.map(|snapshot| snapshot.id());
-        if latest < part.known_snapshot {
-            let known = part.known_snapshot.unwrap_or_default();
-            return Err(refused(format!("snapshot {known} of the table cannot be read")));
-        }
-        let mut write = match state.write.take() {
-            Some(write) => write,
-            None => {
-                // The same identifier again is the retry of a part whose files nobody commits.
-                if let Some(earlier) = state.uncommitted.iter().find(|earlier| **earlier != identifier) {
-                    return Err(refused(format!("commit {earlier} was prepared before and has to be committed first")));
-                }
-                let builder = self.table.new_write_builder().with_commit_user(&self.commit_user).map_err(failed())?;
-                builder.new_write().map_err(failed())?
-            }
-        };
-        let written: Result<Vec<CommitMessage>> = async {
-            for batch in changes_to_write(&self.name, &self.schema, codec, &part.batches) {
-                write.write_arrow_batch(&batch?).await.map_err(failed())?;
-            }
-            write.prepare_commit().await.map_err(failed())
-        }
-        .await;
-        match written {
-            Ok(messages) => {
-                state.write = Some(write);
-                state.last_part = part.number;
-                state.uncommitted.insert(identifier);
-                Ok(messages)
-            }
-            Err(error) => {
-                write.close().await; // drops only what this call wrote and nobody was told of
-                Err(error)
-            }
-        }
-    }
-
-    fn describe(&self, messages: Vec<CommitMessage>, identifier: i64) -> Result<Prepared> {
+    fn describe(&self, messages: Vec<CommitMessage>, identifier: i64, keys: Option<u64>) -> Result<Prepared> {
         let files: Vec<(i32, String)> = data_files(&messages);
         let partition_depth = self.table.schema().partition_keys().len();
         if !files.is_empty() {
@@ -342,43 +251,9 @@ impl FileWriter {
             properties: BTreeMap::new(),
             watermark: None,
             written_here: true,
+            keys,
         })
     }
-}
-
-/// The batches as Paimon's writer takes them, with a column for the kinds: the last change of each key, or all of them.
-fn changes_to_write<'a>(
-    table: &'a str,
-    schema: &'a SchemaRef,
-    codec: &'a KeyCodec,
-    batches: &'a [Arc<TailBatch>],
-) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
-    let changes: Vec<&Changes> = batches.iter().filter_map(|batch| batch.changes.as_ref()).collect();
-    let wanted: Vec<Option<BooleanArray>> = match codec.keeps_every_change {
-        true => vec![None; batches.len()],
-        false => last_changes(changes.iter().copied()).is_last.into_iter().map(|rows| Some(rows.into())).collect(),
-    };
-    batches
-        .iter()
-        .zip(changes)
-        .zip(wanted)
-        .filter(|((batch, _), wanted)| kept(wanted.as_ref(), batch.batch.num_rows()) > 0)
-        .map(move |((batch, changes), wanted)| {
-            let mut fields = schema.fields().to_vec();
-            fields.push(Arc::new(Field::new(VALUE_KIND_FIELD_NAME, DataType::Int8, false)));
-            let rows = batch.batch.unpacked(schema).map_err(LakeError::arrow(table, "choose the last changes"))?;
-            let mut columns = rows.columns().to_vec();
-            columns.push(value_kinds(changes.kinds.iter().map(|kind| match (kind, codec.keeps_every_change) {
-                (RowKind::UpdateBefore, false) => RowKind::Delete, // nothing comes after it
-                (kind, _) => *kind,
-            })));
-            let all = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
-            match &wanted {
-                None => all,
-                Some(wanted) => all.and_then(|all| filter_record_batch(&all, wanted)),
-            }
-            .map_err(LakeError::arrow(table, "choose the last changes"))
-        })
 }
 
 /// Bucket and name of every data file in the messages.

@@ -288,6 +288,12 @@ impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
                     .with_backwards_compatible_min_max(is_signed)
                     .into()
             }
+            Type::INT32 => {
+                let int = |bytes: Vec<u8>| bytes.try_into().ok().map(i32::from_le_bytes);
+                ValueStatistics::new(min.and_then(int), max.and_then(int), None, nulls, false)
+                    .with_backwards_compatible_min_max(is_signed)
+                    .into()
+            }
             Type::FIXED_LEN_BYTE_ARRAY => {
                 let fixed = |bytes: Vec<u8>| FixedLenByteArray::from(bytes);
                 ValueStatistics::new(min.map(fixed), max.map(fixed), None, nulls, false)

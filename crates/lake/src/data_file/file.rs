@@ -1,6 +1,6 @@
 //! Rows of the tail as a Parquet file in memory. Pure.
 //!
-//! What the file is made of column by column: flat texts, instants, 64-bit integers and decimals by [`chunk`](super::chunk), all
+//! What the file is made of column by column: flat texts, instants, dates, integers and decimals by [`chunk`](super::chunk), all
 //! other columns by the `parquet` crate's writer. Its schema and layout are those that Paimon's own writer gives.
 
 use super::chunk::{self, Chunk};
@@ -86,6 +86,7 @@ fn encode_column(
     compressor: &mut Compressor<'_>,
 ) -> Result<Chunk> {
     match gather(description, parts, rows, wants_dictionary) {
+        Some(Gathered::Ints(column)) => chunk::encode(&column, description, wants_dictionary, compressor),
         Some(Gathered::Longs(column)) => chunk::encode(&column, description, wants_dictionary, compressor),
         Some(Gathered::NarrowDecimals(column)) => chunk::encode(&column, description, wants_dictionary, compressor),
         Some(Gathered::Decimals(column)) => chunk::encode(&column, description, wants_dictionary, compressor),

@@ -1,16 +1,20 @@
 //! Rows out of many batches as one column of values, in the order in which they are written. Pure.
 
 use super::chunk::Column;
-use super::value::{Decimals, Longs, NarrowDecimals, Texts, Values};
+use super::value::{Decimals, Ints, Longs, NarrowDecimals, Texts, Values};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMillisecondType,
+};
 use hashbrown::HashMap;
 use parquet::basic::Type;
 use parquet::schema::types::ColumnDescriptor;
 
 /// A column that [`chunk`](super::chunk) can encode.
 pub(super) enum Gathered<'a> {
+    Ints(Column<Ints>),
     Longs(Column<Longs>),
     NarrowDecimals(Column<NarrowDecimals>),
     Decimals(Column<Decimals>),
@@ -22,6 +26,9 @@ pub(super) fn can_gather(wanted: &DataType, description: &ColumnDescriptor, part
     let all_are = |is: fn(&DataType) -> bool| parts.iter().all(|part| is(part.data_type()));
     match (wanted, description.physical_type()) {
         (DataType::Utf8, Type::BYTE_ARRAY) => all_are(|found| found == &DataType::Utf8),
+        (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Date32, Type::INT32) => {
+            parts.iter().all(|part| part.data_type() == wanted)
+        }
         (DataType::Int64, Type::INT64) => all_are(|found| found == &DataType::Int64),
         (DataType::Timestamp(TimeUnit::Millisecond, _), Type::INT64) => {
             all_are(|found| matches!(found, DataType::Timestamp(TimeUnit::Millisecond, _)))
@@ -45,13 +52,14 @@ pub(super) fn gather<'a>(
     let is_long = |part: &&ArrayRef| part.data_type() == &DataType::Int64;
     match description.physical_type() {
         Type::BYTE_ARRAY => Some(Gathered::Texts(texts(parts, rows, repeats))),
+        Type::INT32 => ints(parts, rows).map(Gathered::Ints),
         Type::INT64 => {
             let parts: Vec<Part<'a, i64>> = parts.iter().map(|part| longs(part)).collect::<Option<_>>()?;
-            Some(Gathered::Longs(column(Longs, &parts, rows)))
+            Some(Gathered::Longs(column(Longs, &parts, rows, |value| value)))
         }
         Type::FIXED_LEN_BYTE_ARRAY if parts.iter().all(is_long) => {
             let parts: Vec<Part<'a, i64>> = parts.iter().map(|part| longs(part)).collect::<Option<_>>()?;
-            Some(Gathered::NarrowDecimals(column(NarrowDecimals { width }, &parts, rows)))
+            Some(Gathered::NarrowDecimals(column(NarrowDecimals { width }, &parts, rows, |value| value)))
         }
         Type::FIXED_LEN_BYTE_ARRAY => Some(Gathered::Decimals(decimals(Decimals { width }, parts, rows))),
         _ => None,
@@ -71,9 +79,35 @@ fn longs(part: &ArrayRef) -> Option<Part<'_, i64>> {
     }
 }
 
-fn column<V: Values>(kind: V, parts: &[Part<'_, V::Value>], rows: &[(usize, usize)]) -> Column<V> {
+fn ints(parts: &[&ArrayRef], rows: &[(usize, usize)]) -> Option<Column<Ints>> {
+    match parts.first()?.data_type() {
+        DataType::Int8 => ints_of::<Int8Type>(parts, rows),
+        DataType::Int16 => ints_of::<Int16Type>(parts, rows),
+        DataType::Int32 => ints_of::<Int32Type>(parts, rows),
+        DataType::Date32 => ints_of::<Date32Type>(parts, rows),
+        _ => None,
+    }
+}
+
+fn ints_of<T>(parts: &[&ArrayRef], rows: &[(usize, usize)]) -> Option<Column<Ints>>
+where
+    T: ArrowPrimitiveType,
+    i32: From<T::Native>,
+{
+    let parts = parts.iter().map(|part| part.as_primitive_opt::<T>());
+    let parts = parts.map(|part| part.map(|part| (&**part.values(), part.nulls()))).collect::<Option<Vec<_>>>()?;
+    Some(column(Ints, &parts, rows, i32::from))
+}
+
+/// `of` makes a value of what the batches hold.
+fn column<V: Values, T: Copy>(
+    kind: V,
+    parts: &[Part<'_, T>],
+    rows: &[(usize, usize)],
+    of: impl Fn(T) -> V::Value,
+) -> Column<V> {
     if parts.iter().all(|(_, nulls)| nulls.is_none()) {
-        let values = rows.iter().map(|(part, row)| parts[*part].0[*row]).collect();
+        let values = rows.iter().map(|(part, row)| of(parts[*part].0[*row])).collect();
         return Column { kind, values, valid: None };
     }
     let mut values = Vec::with_capacity(rows.len());
@@ -81,7 +115,7 @@ fn column<V: Values>(kind: V, parts: &[Part<'_, V::Value>], rows: &[(usize, usiz
         let (all, nulls) = parts[*part];
         let is_valid = nulls.is_none_or(|nulls| nulls.is_valid(*row));
         if is_valid {
-            values.push(all[*row]);
+            values.push(of(all[*row]));
         }
         is_valid
     });

@@ -19,9 +19,18 @@ pub(super) struct ValueStats {
 }
 
 pub(super) fn value_stats(fields: &[DataField], metadata: &ParquetMetaData) -> ValueStats {
+    stats_of(fields, metadata, true)
+}
+
+/// Of the columns of a key: whole texts, as Paimon has them, so that a key is never beside its bounds.
+pub(super) fn key_stats(fields: &[DataField], metadata: &ParquetMetaData) -> ValueStats {
+    stats_of(fields, metadata, false)
+}
+
+fn stats_of(fields: &[DataField], metadata: &ParquetMetaData, shortens: bool) -> ValueStats {
     let (mut names, mut types, mut min, mut max, mut nulls) = (vec![], vec![], vec![], vec![], vec![]);
     for field in fields {
-        let Some(found) = column_stats(field, metadata) else { continue };
+        let Some(found) = column_stats(field, metadata, shortens) else { continue };
         names.push(field.name().to_owned());
         types.push(field.data_type());
         min.push(found.min);
@@ -42,8 +51,8 @@ struct ColumnStats {
     nulls: Option<i64>,
 }
 
-/// Over all row groups; None of a nested column.
-fn column_stats(field: &DataField, metadata: &ParquetMetaData) -> Option<ColumnStats> {
+/// Over all row groups; None of a nested column. A bound that may lie beyond the values counts only if nothing is shortened.
+fn column_stats(field: &DataField, metadata: &ParquetMetaData, shortens: bool) -> Option<ColumnStats> {
     let leaves = metadata.file_metadata().schema_descr().columns();
     let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [field.name()])?;
     let mut bounds: Option<(Option<Datum>, Option<Datum>)> = None;
@@ -55,29 +64,29 @@ fn column_stats(field: &DataField, metadata: &ParquetMetaData) -> Option<ColumnS
         if own_nulls == Some(group.num_rows() as u64) {
             continue;
         }
-        let own = (bound(statistics, field.data_type(), true), bound(statistics, field.data_type(), false));
+        let [own_min, own_max] = [true, false].map(|is_min| {
+            let is_exact = if is_min { statistics.min_is_exact() } else { statistics.max_is_exact() };
+            if is_exact || !shortens { bound(statistics, field.data_type(), is_min) } else { None }
+        });
         bounds = Some(match bounds {
-            None => own,
+            None => (own_min, own_max),
             Some((min, max)) => (
-                min.zip(own.0).map(|(min, own)| if own < min { own } else { min }),
-                max.zip(own.1).map(|(max, own)| if own > max { own } else { max }),
+                min.zip(own_min).map(|(min, own)| if own < min { own } else { min }),
+                max.zip(own_max).map(|(max, own)| if own > max { own } else { max }),
             ),
         });
     }
     let (min, max) = bounds.unwrap_or_default();
-    let (min, max) = shortened(min, max);
+    let (min, max) = if shortens { shortened(min, max) } else { (min, max) };
     Some(ColumnStats { min, max, nulls })
 }
 
-/// The smallest or the largest value of a row group, if it is known exactly.
+/// The smallest or the largest value of a row group.
 fn bound(statistics: &Statistics, data_type: &DataType, is_min: bool) -> Option<Datum> {
     macro_rules! of {
         ($stats:expr) => {
             if is_min { $stats.min_opt() } else { $stats.max_opt() }
         };
-    }
-    if !(if is_min { statistics.min_is_exact() } else { statistics.max_is_exact() }) {
-        return None;
     }
     let decimal = |unscaled: i128| match data_type {
         DataType::Decimal(kind) => Some(Datum::Decimal { unscaled, precision: kind.precision(), scale: kind.scale() }),

@@ -4,8 +4,8 @@
 use super::file::{FileLayout, encode};
 use super::*;
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, interleave_record_batch};
@@ -51,6 +51,8 @@ fn rows_of(numbers: &[Option<i64>], has_nulls: bool) -> RecordBatch {
         ),
         ("rate", Arc::new(all().map(|number| number.map(|number| number as f64 / 7.0)).collect::<Float64Array>())),
         ("is_odd", Arc::new(all().map(|number| number.map(|number| number % 2 != 0)).collect::<BooleanArray>())),
+        ("day", Arc::new(all().map(|number| number.map(|number| number as i32)).collect::<Date32Array>())),
+        ("small", Arc::new(all().map(|number| number.map(|number| (number % 100) as i8)).collect::<Int8Array>())),
         ("count", Arc::new(all().map(|number| number.map(|number| number as i32)).collect::<Int32Array>())),
         ("levels", lists()),
         ("nothing", texts(|_| String::new())),

@@ -42,6 +42,25 @@ impl Values for Longs {
     }
 }
 
+/// INT32, which also holds smaller integers and dates.
+pub(super) struct Ints;
+
+impl Values for Ints {
+    type Value = i32;
+
+    fn compare(&self, left: i32, right: i32) -> Ordering {
+        left.cmp(&right)
+    }
+
+    fn hash(&self, value: i32) -> u64 {
+        spread(value as u64)
+    }
+
+    fn put(&self, value: i32, out: &mut Vec<u8>) {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
 /// Decimals of more digits: so many bytes each, the most significant first. Here they fit 64 bits.
 pub(super) struct NarrowDecimals {
     pub(super) width: usize,

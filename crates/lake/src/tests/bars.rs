@@ -46,8 +46,19 @@ pub(super) async fn bar_table(lake: &Lake, changelog_producer: &str) -> Arc<Live
     bar_table_with(lake, changelog_producer, 3).await
 }
 
+/// Of two buckets: Paimon's writer writes it.
 pub(super) async fn bar_table_with(lake: &Lake, changelog_producer: &str, files_max: usize) -> Arc<LiveTable> {
-    let spec = bar_spec(&[("bucket", "2"), ("changelog-producer", changelog_producer)]);
+    bar_table_in(lake, "2", changelog_producer, files_max).await
+}
+
+/// Of one bucket our own hand writes it, unless its changelog has every change.
+pub(super) async fn bar_table_in(
+    lake: &Lake,
+    buckets: &str,
+    changelog_producer: &str,
+    files_max: usize,
+) -> Arc<LiveTable> {
+    let spec = bar_spec(&[("bucket", buckets), ("changelog-producer", changelog_producer)]);
     let options = LiveTableOptions { partition_files_max: files_max, ..Default::default() };
     lake.ensure_table(&spec, options).await.unwrap()
 }

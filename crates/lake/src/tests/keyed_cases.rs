@@ -125,118 +125,128 @@ async fn the_changelog_has_every_change() {
 
 #[tokio::test]
 async fn an_update_before_counts_only_if_nothing_follows() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = open(dir.path());
-    let table = bar_table(&lake, "none").await;
-    table.apply(changes(&[upsert(0, 0, 1), upsert(1, 0, 1)])).unwrap();
-    checkpoint(&table, 1).await;
-    let before = |market| ((market, 0), RowKind::UpdateBefore, (1, None));
-    table.apply(changes(&[before(0), before(1), upsert(0, 0, 2)])).unwrap();
-    let there = model(&[&[upsert(0, 0, 2)]]);
-    check_scan(&table.view(), &there, None, &[], None).await;
-    let prepared = checkpoint(&table, 2).await;
-    assert_eq!(prepared.rows, 2, "one replacement and one deletion");
-    check_scan(&table.view(), &there, None, &[], None).await;
+    for buckets in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 3).await;
+        table.apply(changes(&[upsert(0, 0, 1), upsert(1, 0, 1)])).unwrap();
+        checkpoint(&table, 1).await;
+        let before = |market| ((market, 0), RowKind::UpdateBefore, (1, None));
+        table.apply(changes(&[before(0), before(1), upsert(0, 0, 2)])).unwrap();
+        let there = model(&[&[upsert(0, 0, 2)]]);
+        check_scan(&table.view(), &there, None, &[], None).await;
+        let prepared = checkpoint(&table, 2).await;
+        assert_eq!(prepared.rows, 2, "one replacement and one deletion");
+        check_scan(&table.view(), &there, None, &[], None).await;
+    }
 }
 
 #[tokio::test]
 async fn many_changes_of_few_keys_stay_small_in_memory_and_on_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = open(dir.path());
-    let table = bar_table(&lake, "none").await;
-    for close in 0..5_000 {
-        table.apply(changes(&[upsert(close % MARKETS, 0, close), upsert(close % MARKETS, 1, close)])).unwrap();
+    for buckets in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 3).await;
+        for close in 0..5_000 {
+            table.apply(changes(&[upsert(close % MARKETS, 0, close), upsert(close % MARKETS, 1, close)])).unwrap();
+        }
+        let status = table.status();
+        assert_eq!(status.appended_rows, 10_000);
+        assert!(status.tail_rows < 300, "{} rows in the tail for 8 keys", status.tail_rows);
+        let sealed = table.seal();
+        assert_eq!(table.prepare(&sealed, 1).await.unwrap().rows, 8);
     }
-    let status = table.status();
-    assert_eq!(status.appended_rows, 10_000);
-    assert!(status.tail_rows < 300, "{} rows in the tail for 8 keys", status.tail_rows);
-    let sealed = table.seal();
-    assert_eq!(table.prepare(&sealed, 1).await.unwrap().rows, 8);
 }
 
 /// Sequence numbers decide which file has the newest version: they go on counting over parts that are not committed yet.
 #[tokio::test]
 async fn parts_prepared_before_the_one_before_is_committed() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = open(dir.path());
-    let table = bar_table(&lake, "none").await;
-    // The first part has the most changes: were each numbered from where the snapshot ends, its own would be the highest.
-    let others: Vec<Change> =
-        (1..MARKETS).flat_map(|market| (0..STARTS).map(move |start| upsert(market, start, 0))).collect();
-    let mut parts = Vec::new();
-    for (identifier, close) in [(1, 5), (2, 7), (3, 1)] {
-        let mut batch = if identifier == 1 { others.clone() } else { vec![] };
-        batch.push(upsert(0, 0, close));
-        table.apply(changes(&batch)).unwrap();
-        let sealed = table.seal();
-        let prepared = table.prepare(&sealed, identifier).await.unwrap();
-        parts.push((sealed, prepared));
+    for buckets in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 3).await;
+        // The first part has the most changes: were each numbered from where the snapshot ends, its own would be the highest.
+        let others: Vec<Change> =
+            (1..MARKETS).flat_map(|market| (0..STARTS).map(move |start| upsert(market, start, 0))).collect();
+        let mut parts = Vec::new();
+        for (identifier, close) in [(1, 5), (2, 7), (3, 1)] {
+            let mut batch = if identifier == 1 { others.clone() } else { vec![] };
+            batch.push(upsert(0, 0, close));
+            table.apply(changes(&batch)).unwrap();
+            let sealed = table.seal();
+            let prepared = table.prepare(&sealed, identifier).await.unwrap();
+            parts.push((sealed, prepared));
+        }
+        let first = table.seal();
+        assert!(table.prepare(&first, 4).await.unwrap().messages.is_empty());
+        for (sealed, prepared) in parts {
+            let committed = table.commit(&prepared).await.unwrap();
+            table.publish(sealed, committed).unwrap();
+        }
+        check_scan(&table.view(), &model(&[&others, &[upsert(0, 0, 1)]]), None, &[], None).await;
     }
-    let first = table.seal();
-    assert!(table.prepare(&first, 4).await.unwrap().messages.is_empty());
-    for (sealed, prepared) in parts {
-        let committed = table.commit(&prepared).await.unwrap();
-        table.publish(sealed, committed).unwrap();
-    }
-    check_scan(&table.view(), &model(&[&others, &[upsert(0, 0, 1)]]), None, &[], None).await;
 }
 
 #[tokio::test]
 async fn parts_are_prepared_in_order_and_after_a_failure_committed_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = open(dir.path());
-    let table = bar_table(&lake, "none").await;
-    let seal = |close| {
-        table.apply(changes(&[upsert(0, 0, close)])).unwrap();
-        table.seal()
-    };
-    let (first, second) = (seal(1), seal(2));
-    let one = table.prepare(&first, 1).await.unwrap();
-    let two = table.prepare(&second, 2).await.unwrap();
-    let message = table.prepare(&first, 3).await.unwrap_err().to_string();
-    assert!(message.contains("a part sealed later was prepared before it"), "{message}");
+    for buckets in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 3).await;
+        let seal = |close| {
+            table.apply(changes(&[upsert(0, 0, close)])).unwrap();
+            table.seal()
+        };
+        let (first, second) = (seal(1), seal(2));
+        let one = table.prepare(&first, 1).await.unwrap();
+        let two = table.prepare(&second, 2).await.unwrap();
+        let message = table.prepare(&first, 3).await.unwrap_err().to_string();
+        assert!(message.contains("a part sealed later was prepared before it"), "{message}");
 
-    // A file where the partition's directory should be: the writer fails and with it the numbers it had in mind.
-    table.apply(changes(&[upsert(0, 1, 3)])).unwrap();
-    let third = table.seal();
-    let partition = dir.path().join("upbit.db/candle_1m").join("dt=1970-01-02");
-    std::fs::write(&partition, "in the way").unwrap();
-    table.prepare(&third, 3).await.unwrap_err();
-    std::fs::remove_file(&partition).unwrap();
-    let message = table.prepare(&third, 3).await.unwrap_err().to_string();
-    assert!(message.contains("commit 1 was prepared before and has to be committed first"), "{message}");
-    for (sealed, prepared) in [(first, one), (second, two)] {
+        // A file where the partition's directory should be: the writer fails and with it the numbers it had in mind.
+        table.apply(changes(&[upsert(0, 1, 3)])).unwrap();
+        let third = table.seal();
+        let partition = dir.path().join("upbit.db/candle_1m").join("dt=1970-01-02");
+        std::fs::write(&partition, "in the way").unwrap();
+        table.prepare(&third, 3).await.unwrap_err();
+        std::fs::remove_file(&partition).unwrap();
+        let message = table.prepare(&third, 3).await.unwrap_err().to_string();
+        assert!(message.contains("commit 1 was prepared before and has to be committed first"), "{message}");
+        for (sealed, prepared) in [(first, one), (second, two)] {
+            let committed = table.commit(&prepared).await.unwrap();
+            table.publish(sealed, committed).unwrap();
+        }
+        let prepared = table.prepare(&third, 3).await.unwrap();
         let committed = table.commit(&prepared).await.unwrap();
-        table.publish(sealed, committed).unwrap();
+        table.publish(third, committed).unwrap();
+        check_scan(&table.view(), &model(&[&[upsert(0, 0, 2), upsert(0, 1, 3)]]), None, &[], None).await;
     }
-    let prepared = table.prepare(&third, 3).await.unwrap();
-    let committed = table.commit(&prepared).await.unwrap();
-    table.publish(third, committed).unwrap();
-    check_scan(&table.view(), &model(&[&[upsert(0, 0, 2), upsert(0, 1, 3)]]), None, &[], None).await;
 }
 
 #[tokio::test]
 async fn a_partition_never_has_many_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = open(dir.path());
-    let table = bar_table_with(&lake, "none", 8).await;
-    let mut there = Model::new();
-    for commit in 1..=40 {
-        let batch =
-            [upsert(commit % MARKETS, commit % STARTS, commit), delete((commit + 1) % MARKETS, commit % STARTS)];
-        change_model(&mut there, &batch);
-        table.apply(changes(&batch)).unwrap();
-        checkpoint(&table, commit).await;
+    for buckets in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 8).await;
+        let mut there = Model::new();
+        for commit in 1..=40 {
+            let batch =
+                [upsert(commit % MARKETS, commit % STARTS, commit), delete((commit + 1) % MARKETS, commit % STARTS)];
+            change_model(&mut there, &batch);
+            table.apply(changes(&batch)).unwrap();
+            checkpoint(&table, commit).await;
+            check_scan(&table.view(), &there, None, &[], None).await;
+            let files = table.view().scan(ScanRequest::default()).await.unwrap().file_count();
+            assert!(files <= 2 * (8 + 2 * (8 / 2 + 1)), "{files} files in two partitions of two buckets");
+        }
+        // The identifiers of checkpoints are found behind the snapshots that merged files.
+        assert_eq!(table.latest_identifier().await.unwrap(), Some(40));
+        drop((table, lake));
+        let lake = open(dir.path());
+        let table = bar_table_in(&lake, buckets, "none", 8).await;
         check_scan(&table.view(), &there, None, &[], None).await;
-        let files = table.view().scan(ScanRequest::default()).await.unwrap().file_count();
-        assert!(files <= 2 * (8 + 2 * (8 / 2 + 1)), "{files} files in two partitions of two buckets");
     }
-    // The identifiers of checkpoints are found behind the snapshots that merged files.
-    assert_eq!(table.latest_identifier().await.unwrap(), Some(40));
-    drop((table, lake));
-    let lake = open(dir.path());
-    let table = bar_table_with(&lake, "none", 8).await;
-    check_scan(&table.view(), &there, None, &[], None).await;
 }
 
 #[tokio::test]
