@@ -18,8 +18,11 @@ use std::sync::Arc;
 pub(crate) const TIER_FACTOR: usize = 8;
 /// No batch grows past this by coalescing; it is also DataFusion's batch size. Larger appended ones stay as they are.
 pub(crate) const BATCH_ROWS_MAX: usize = 8_192;
-/// Batches of this tier (4,096 rows and up) are large enough and are never copied again.
+/// Batches of this tier are large enough and are never copied again.
 const TOP_TIER: u32 = 4;
+/// A batch that is appended with so many rows is of the top tier: what a source reads at once when it is behind is not copied, and a
+/// scan hardly gains by larger ones.
+const APPENDED_ROWS_ENOUGH: usize = 1_024;
 /// An appended batch that pins more than this many times its own bytes (a slice of something large) is copied.
 const SLACK_FACTOR: usize = 2;
 /// …unless what it pins is small anyway: builders allocate a few KiB per column in advance.
@@ -32,12 +35,14 @@ pub(crate) struct TailBatch {
     pub(crate) bytes: usize,
     /// Present in every batch of a primary-key table, absent in those of an append table.
     pub(crate) changes: Option<Changes>,
+    tier: u32,
 }
 
 impl TailBatch {
-    fn new(batch: PackedBatch, changes: Option<Changes>) -> Arc<TailBatch> {
+    fn new(batch: PackedBatch, changes: Option<Changes>) -> TailBatch {
         let bytes = batch.bytes() + changes.as_ref().map_or(0, Changes::bytes);
-        Arc::new(TailBatch { batch, bytes, changes })
+        let tier = tier(batch.num_rows());
+        TailBatch { batch, bytes, changes, tier }
     }
 
     fn keyed(
@@ -45,14 +50,14 @@ impl TailBatch {
         batch: PackedBatch,
         kinds: Vec<RowKind>,
         codec: &KeyCodec,
-    ) -> Result<Arc<TailBatch>, ArrowError> {
+    ) -> Result<TailBatch, ArrowError> {
         let columns = codec.columns.iter().map(|column| batch.column(*column, schema.field(*column).data_type()));
         let keys = codec.keys_of(&columns.collect::<Result<Vec<_>, _>>()?)?;
         Ok(TailBatch::new(batch, Some(Changes { keys, kinds })))
     }
 
     fn tier(&self) -> u32 {
-        tier(self.batch.num_rows())
+        self.tier
     }
 }
 
@@ -85,13 +90,17 @@ impl Tail {
         }
         let before = self.batches.len();
         let batch = PackedBatch::of(&compact(batch)?)?;
-        self.batches.push(match &self.codec {
+        let mut appended = match &self.codec {
             None => TailBatch::new(batch, None),
             Some(codec) => {
                 let kinds = kinds.unwrap_or_else(|| vec![RowKind::Insert; batch.num_rows()]);
                 TailBatch::keyed(schema, batch, kinds, codec)?
             }
-        });
+        };
+        if appended.batch.num_rows() >= APPENDED_ROWS_ENOUGH {
+            appended.tier = TOP_TIER;
+        }
+        self.batches.push(Arc::new(appended));
         match self.coalesce(schema) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -150,20 +159,16 @@ fn concat_groups(
             many => match codec {
                 None => {
                     let batches: Vec<&PackedBatch> = many.iter().map(|batch| &batch.batch).collect();
-                    Ok(TailBatch::new(PackedBatch::concat(schema, &batches)?, None))
+                    Ok(Arc::new(TailBatch::new(PackedBatch::concat(schema, &batches)?, None)))
                 }
-                Some(codec) => concat_changes(schema, many, codec),
+                Some(codec) => concat_changes(schema, many, codec).map(Arc::new),
             },
         })
         .collect()
 }
 
 /// Joins batches of changes, oldest first; of each key only the last change, unless all are needed.
-fn concat_changes(
-    schema: &SchemaRef,
-    group: &[Arc<TailBatch>],
-    codec: &KeyCodec,
-) -> Result<Arc<TailBatch>, ArrowError> {
+fn concat_changes(schema: &SchemaRef, group: &[Arc<TailBatch>], codec: &KeyCodec) -> Result<TailBatch, ArrowError> {
     let batches: Vec<&PackedBatch> = group.iter().map(|batch| &batch.batch).collect();
     let changes: Vec<&Changes> = group.iter().filter_map(|batch| batch.changes.as_ref()).collect();
     if codec.keeps_every_change {
