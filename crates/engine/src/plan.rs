@@ -19,12 +19,15 @@ mod insert;
 mod lower;
 mod planner;
 mod query;
+mod reads;
 mod select;
 mod sink;
 mod source;
 mod topn;
 mod window;
 mod windowing;
+
+pub(crate) use reads::{Read, reads_of};
 
 use crate::graph::Graph;
 use crate::types::arrow_type;

@@ -5,7 +5,8 @@
 
 use crate::graph::{ColumnId, Graph, NodeId, NodeKind, Sink, Source, SourceColumn, WindowSource, WindowTime, Windows};
 use crate::operators::Operator;
-use arrow::datatypes::Schema;
+use crate::plan::Read;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -65,6 +66,20 @@ impl Columns<'_> {
         format!("{} {}{origin}", field.name(), field.data_type())
     }
 
+    /// Of a ROW of which some fields are read, those: which others it has depends on who else reads it.
+    fn read_name(&self, column: ColumnId, read: &Read) -> String {
+        let Some(field) = self.schema.fields().get(column) else { return String::new() };
+        match (read, field.data_type()) {
+            (Read::Fields(names), DataType::Struct(fields)) => {
+                let of_row = names.iter().filter_map(|name| fields.find(name));
+                let of_row =
+                    of_row.map(|(_, of_row)| format!("{}.{} {}", field.name(), of_row.name(), of_row.data_type()));
+                of_row.collect::<Vec<_>>().join(", ")
+            }
+            _ => self.name(column),
+        }
+    }
+
     fn names(&self, columns: &[ColumnId]) -> String {
         columns.iter().map(|column| self.name(*column)).collect::<Vec<_>>().join(", ")
     }
@@ -114,7 +129,10 @@ fn source_origins(source: &Source) -> Origins {
                 match any.downcast_ref::<Column>() {
                     Some(column) => raw.get(column.index()).cloned().flatten(),
                     None => {
-                        let read: Vec<String> = column_indices(value).map(|column| raw_columns.name(column)).collect();
+                        let read: Vec<String> = crate::plan::reads_of(value)
+                            .iter()
+                            .map(|(column, read)| raw_columns.read_name(*column, read))
+                            .collect();
                         Some(format!("{} of {}", raw_columns.expression(value), read.join(", ")))
                     }
                 }
@@ -130,11 +148,6 @@ fn metadata(column: &SourceColumn) -> Option<String> {
         SourceColumn::Field(_) => None,
         metadata => Some(format!("{metadata:?}")),
     }
-}
-
-fn column_indices(expression: &Arc<dyn PhysicalExpr>) -> impl Iterator<Item = ColumnId> {
-    let columns = datafusion::physical_expr::utils::collect_columns(expression);
-    columns.iter().map(Column::index).collect::<std::collections::BTreeSet<_>>().into_iter()
 }
 
 /// The node without its inputs. Columns are named, not numbered: numbers move when another statement reads more of a topic.
@@ -299,6 +312,22 @@ mod tests {
         assert_ne!(of(&thrice, through, ""), of(COLUMNS, through, ""), "also behind a filter");
         let both = "SELECT `k`, SUM(`twice`) AS `s` FROM (SELECT * FROM `t` UNION ALL SELECT * FROM `t`) GROUP BY `k`";
         assert_ne!(of(&thrice, both, ""), of(COLUMNS, both, ""), "also behind a union");
+    }
+
+    /// Who else reads which fields of a ROW changes nothing.
+    #[test]
+    fn a_computed_column_of_a_row_means_the_fields_that_it_reads() {
+        let columns =
+            COLUMNS.replace("`v` INT", "`r` ROW<`v` INT, `w` INT, `x` STRING>").replace("`v` * 2", "`r`.`v` * 2");
+        let query = "SELECT `k`, SUM(`twice`) AS `s` FROM `t` GROUP BY `k`";
+        let usual = of(&columns, query, "");
+        let field =
+            "INSERT INTO lake.d.o SELECT `r`.`x`, `r`.`w` FROM `t`;".replace("`r`.`w`", "CAST(`r`.`w` AS BIGINT)");
+        assert_eq!(of(&columns, query, &field), usual);
+        let whole = "INSERT INTO lake.d.o SELECT `k`, CAST(1 AS BIGINT) FROM `t` WHERE `r` IS NOT NULL;";
+        assert_eq!(of(&columns, query, whole), usual);
+        assert_ne!(of(&columns.replace("`v` INT", "`v` BIGINT"), query, ""), usual);
+        assert_ne!(of(&columns.replace("`r`.`v` * 2", "`r`.`w` * 2"), query, ""), usual);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::column::{Column, TimeAttribute, schema_of};
 use super::draft::{Draft, DraftId, DraftKind, Drafts, Step, passes};
 use super::expression::{column_indices, with_columns};
+use super::reads::keep_read_fields;
 use crate::graph::{
     Aggregate, AggregateCall, AttachedWindow, Changes, Graph, Node, NodeId, NodeKind, Order, Sink, TopN,
     WindowAggregate, WindowSource, WindowTime, Windows,
@@ -12,7 +13,7 @@ use datafusion::common::{Result, internal_datafusion_err};
 use std::collections::{BTreeSet, HashMap};
 
 /// The columns that are needed of a draft, by their index in it.
-type Needed = BTreeSet<usize>;
+pub(super) type Needed = BTreeSet<usize>;
 
 /// A node and where the draft's columns are in it. None: the column is gone.
 struct Lowered {
@@ -20,8 +21,9 @@ struct Lowered {
     map: Vec<Option<usize>>,
 }
 
-pub(super) fn lower(drafts: Drafts, sinks: &[DraftId]) -> Result<Graph> {
+pub(super) fn lower(mut drafts: Drafts, sinks: &[DraftId]) -> Result<Graph> {
     let needed = needed_columns(&drafts, sinks);
+    keep_read_fields(&mut drafts, &needed);
     let mut graph = Graph::default();
     let mut names = HashMap::new();
     let mut lowered: Vec<Option<Lowered>> = Vec::with_capacity(drafts.0.len());

@@ -2,6 +2,7 @@
 
 use super::column::{Column, TimeAttribute, schema_of};
 use super::expression::{Binder, Scope, ScopeColumn, Session, column, column_indices, with_columns};
+use super::reads::{self, Read, Reads};
 use super::{field_of, schema_from};
 use crate::checkpoint::recover::Startup;
 use crate::graph::{Source, SourceColumn, Watermark};
@@ -10,7 +11,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit};
 use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use hoga_sql::{ColumnKind, Connector, KafkaTable, Mistake, ScanBounded, ScanStartup, Table};
+use hoga_sql::{ColumnKind, Connector, DataType, KafkaTable, Mistake, ScanBounded, ScanStartup, Table};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -165,6 +166,37 @@ fn startup(kafka: &KafkaTable, span: Span) -> Result<Startup, Mistake> {
 }
 
 impl SourceDraft {
+    /// Takes out of ROW columns the fields that nobody reads: of the declared columns `reads` says what is read. A field that is
+    /// NOT NULL stays, since a record without it is a dead letter.
+    pub(super) fn keep_fields(&mut self, columns: &mut [Column], reads: &Reads) {
+        let mut read_raw = Reads::new();
+        for (column, expression) in self.computed.iter().enumerate() {
+            let is_watermark = self.watermark.is_some_and(|watermark| watermark.column == column);
+            match (super::draft::passes(expression), reads.get(&column)) {
+                (Some(raw), Some(read)) => reads::add(&mut read_raw, raw, read),
+                (None, Some(_)) => {}
+                (_, None) if is_watermark => {}
+                (_, None) => continue,
+            }
+            if super::draft::passes(expression).is_none() || is_watermark {
+                let own = reads::reads_of(expression);
+                own.iter().for_each(|(raw, read)| reads::add(&mut read_raw, *raw, read));
+            }
+        }
+        for (raw, read) in &read_raw {
+            let (Read::Fields(wanted), (field, Origin::Field)) = (read, &mut self.raw[*raw]) else { continue };
+            let ArrowType::Struct(fields) = field.data_type() else { continue };
+            let kept = fields.iter().filter(|field| !field.is_nullable() || wanted.contains(field.name()));
+            *field = field.clone().with_data_type(ArrowType::Struct(kept.cloned().collect()));
+            let declared = |expression: &Arc<dyn PhysicalExpr>| super::draft::passes(expression) == Some(*raw);
+            for (column, _) in columns.iter_mut().zip(&self.computed).filter(|(_, computed)| declared(computed)) {
+                if let DataType::Row(fields) = &mut column.data_type {
+                    fields.retain(|field| !field.sql_type.nullable || wanted.contains(&field.name));
+                }
+            }
+        }
+    }
+
     /// The source that decodes only what is needed, and which of the declared columns it gives.
     pub(super) fn lower(&self, columns: &[Column], needed: &BTreeSet<usize>) -> Result<(Source, Vec<usize>)> {
         let mut kept: BTreeSet<usize> = needed.clone();

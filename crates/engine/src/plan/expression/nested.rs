@@ -1,19 +1,24 @@
 //! ARRAY and ROW: made, and looked into. An element is counted from 1; outside the array it is NULL.
 
 use super::binder::{Bind, Binder};
-use super::call::call;
+use super::call::{Call, call};
 use super::condition::least_type;
 use super::types::{describe, is_integer, physical_type};
 use super::{Bound, Session, cast};
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StructArray, UInt32Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{interleave, take};
+use arrow::compute::{interleave, nullif, take};
 use arrow::datatypes::{DataType as ArrowType, Field, Fields, Int64Type};
 use datafusion::common::{Result, internal_err};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Subscript};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use hoga_sql::{DataType, Mistake, RowField, SqlType, did_you_mean};
 use std::sync::Arc;
+
+/// In front of a field's name: how its function is called.
+const FIELD: char = '.';
 
 pub(super) fn access(binder: &mut Binder<'_>, bound: Bound, access: &AccessExpr, span: Span) -> Bind {
     match access {
@@ -40,18 +45,35 @@ pub(super) fn field(bound: Bound, name: &Ident) -> Bind {
     };
     let SqlType { data_type, nullable } = fields[index].sql_type.clone();
     let nullable = nullable || bound.nullable;
-    let expr = call(format!(".{}", name.value), vec![bound.expr], physical_type(&data_type), move |arguments| {
-        Ok(field_of(arguments[0].as_struct(), index)?)
+    let field = name.value.clone();
+    let expr = call(format!("{FIELD}{field}"), vec![bound.expr], physical_type(&data_type), move |arguments| {
+        // by its name: a source gives only the fields that are read
+        match arguments[0].as_struct().column_by_name(&field) {
+            Some(column) => Ok(where_row_is(arguments[0].nulls(), column)?),
+            None => internal_err!("a row without the field \"{field}\""),
+        }
     });
     Ok(Bound::new(expr, data_type, nullable))
 }
 
+/// A field of a column, if an expression is that and nothing else.
+pub(in crate::plan) fn read_field(expression: &Arc<dyn PhysicalExpr>) -> Option<(usize, &str)> {
+    let found = expression.downcast_ref::<Call>()?;
+    let field = found.name.strip_prefix(FIELD)?;
+    match found.arguments.as_slice() {
+        [row] => Some((row.downcast_ref::<Column>()?.index(), field)),
+        _ => None,
+    }
+}
+
 /// A field, NULL where the row is.
-fn field_of(row: &StructArray, index: usize) -> arrow::error::Result<ArrayRef> {
-    let column = row.column(index);
-    let Some(nulls) = row.nulls() else { return Ok(Arc::clone(column)) };
-    let nulls = NullBuffer::union(Some(nulls), column.nulls());
-    column.to_data().into_builder().nulls(nulls).build().map(arrow::array::make_array)
+fn where_row_is(row: Option<&NullBuffer>, column: &ArrayRef) -> arrow::error::Result<ArrayRef> {
+    match row {
+        None => Ok(Arc::clone(column)),
+        // as in all that was read out of JSON
+        Some(row) if column.nulls().is_some_and(|own| own.contains(row)) => Ok(Arc::clone(column)),
+        Some(row) => nullif(column, &BooleanArray::new(!row.inner(), None)),
+    }
 }
 
 pub(super) fn element(bound: Bound, position: Bound, session: Session, span: Span) -> Bind {
