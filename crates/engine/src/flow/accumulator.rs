@@ -14,6 +14,7 @@ mod extremes;
 mod list_agg;
 mod lists;
 mod multisets;
+mod numbers;
 mod sums;
 
 use crate::graph::{AggregateCall, AggregateFunction};

@@ -139,8 +139,8 @@ impl Accumulator for Counted {
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let sorted: Vec<Vec<(&[u8], Value)>> = groups.iter().map(|group| self.sorted(*group)).collect();
         let values = sorted.iter().map(|values| values.iter().map(|(value, _)| *value).collect());
-        let counts = sorted.iter().map(|values| values.iter().map(|(_, known)| known.count).collect());
-        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?, lists::of_counts(counts)?])
+        let counts = sorted.iter().map(|values| values.iter().map(|(_, known)| known.count).collect::<Vec<i64>>());
+        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?, lists::of_numbers(counts)?])
     }
 
     fn state_types(&self) -> Vec<DataType> {

@@ -1,38 +1,66 @@
 //! DISTINCT: each value of a group is given to the function behind it once. The state is the values themselves.
 
+use super::numbers::NumberSet;
 use super::{Accumulator, Input, lists, one, wrong_state};
-use crate::flow::groups::{EncodedKeys, GroupTable, KeyCodec};
-use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
+use crate::flow::groups::{GroupTable, KeyCodec};
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 
 pub(super) fn distinct(inner: Box<dyn Accumulator>, argument: &DataType) -> Result<Box<dyn Accumulator>, ArrowError> {
-    let codec = KeyCodec::new(std::slice::from_ref(argument))?;
-    Ok(Box::new(Distinct { inner, argument: argument.clone(), codec, sets: Vec::new() }))
+    let sets = match argument {
+        DataType::Int64 => Sets::Numbers(Vec::new()),
+        _ => Sets::Keys(KeyCodec::new(std::slice::from_ref(argument))?, Vec::new()),
+    };
+    Ok(Box::new(Distinct { inner, argument: argument.clone(), sets }))
 }
 
 #[derive(Debug)]
 struct Distinct {
     inner: Box<dyn Accumulator>,
     argument: DataType,
-    codec: KeyCodec,
-    sets: Vec<GroupTable>,
+    sets: Sets,
+}
+
+/// The values of each group.
+#[derive(Debug)]
+enum Sets {
+    Numbers(Vec<NumberSet>),
+    Keys(KeyCodec, Vec<GroupTable>),
 }
 
 impl Distinct {
     /// Keeps those of the rows whose value is new to their group.
-    fn add(&mut self, values: &ArrayRef, rows: &[(u32, u32)]) -> Result<(), ArrowError> {
-        let keys: EncodedKeys = self.codec.encode(std::slice::from_ref(values))?;
+    fn add(&mut self, values: &ArrayRef, rows: impl Iterator<Item = (u32, u32)>) -> Result<(), ArrowError> {
         let mut new_rows = Vec::new();
         let mut new_groups = Vec::new();
-        for (row, group) in rows {
-            let set = &mut self.sets[*group as usize];
-            let known = set.len();
-            set.intern(keys.key(*row as usize));
-            if set.len() > known {
-                new_rows.push(*row);
-                new_groups.push(*group);
+        let mut add = |row: u32, group: u32| {
+            new_rows.push(row);
+            new_groups.push(group);
+        };
+        match &mut self.sets {
+            Sets::Numbers(sets) => {
+                let numbers = values.as_primitive::<Int64Type>().values();
+                for (row, group) in rows {
+                    if sets[group as usize].insert(numbers[row as usize]) {
+                        add(row, group);
+                    }
+                }
             }
+            Sets::Keys(codec, sets) => {
+                let keys = codec.encode(std::slice::from_ref(values))?;
+                for (row, group) in rows {
+                    let set = &mut sets[group as usize];
+                    let known = set.len();
+                    set.intern(keys.key(row as usize));
+                    if set.len() > known {
+                        add(row, group);
+                    }
+                }
+            }
+        }
+        if new_rows.is_empty() {
+            return Ok(());
         }
         self.inner.update(Input { values: Some(values), filter: None, rows: Some(&new_rows), groups: &new_groups })
     }
@@ -41,19 +69,22 @@ impl Distinct {
 impl Accumulator for Distinct {
     fn resize(&mut self, groups: usize) {
         self.inner.resize(groups);
-        self.sets.resize_with(groups.max(self.sets.len()), GroupTable::default);
+        match &mut self.sets {
+            Sets::Numbers(sets) => sets.resize_with(groups.max(sets.len()), NumberSet::default),
+            Sets::Keys(_, sets) => sets.resize_with(groups.max(sets.len()), GroupTable::default),
+        }
     }
 
     fn update(&mut self, input: Input<'_>) -> Result<(), ArrowError> {
         let Some(values) = input.values else { return Err(wrong_state()) };
         let mut rows = Vec::with_capacity(input.groups.len());
         input.for_each(|row, group| rows.push((row as u32, group as u32)));
-        self.add(values, &rows)
+        self.add(values, rows.into_iter())
     }
 
     fn merge(&mut self, state: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
         let (values, rows) = lists::values_and_rows(one(state)?, groups);
-        self.add(values, &rows)
+        self.add(values, rows.into_iter())
     }
 
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
@@ -61,11 +92,17 @@ impl Accumulator for Distinct {
     }
 
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let values = groups.iter().map(|group| {
-            let set = &self.sets[*group as usize];
-            (0..set.len() as u32).map(|value| set.key(value).unwrap_or_default()).collect()
-        });
-        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?])
+        let list = match &self.sets {
+            Sets::Numbers(sets) => lists::of_numbers(groups.iter().map(|group| sets[*group as usize].values()))?,
+            Sets::Keys(codec, sets) => {
+                let values = groups.iter().map(|group| {
+                    let set = &sets[*group as usize];
+                    (0..set.len() as u32).map(|value| set.key(value).unwrap_or_default()).collect()
+                });
+                lists::of_values(codec, &self.argument, values)?
+            }
+        };
+        Ok(vec![list])
     }
 
     fn state_types(&self) -> Vec<DataType> {
@@ -74,11 +111,21 @@ impl Accumulator for Distinct {
 
     fn clear(&mut self, group: usize) {
         self.inner.clear(group);
-        self.sets[group] = GroupTable::default();
+        match &mut self.sets {
+            Sets::Numbers(sets) => sets[group] = NumberSet::default(),
+            Sets::Keys(_, sets) => sets[group] = GroupTable::default(),
+        }
     }
 
     fn bytes(&self) -> usize {
-        let sets = self.sets.iter().map(GroupTable::bytes).sum::<usize>();
-        self.inner.bytes() + sets + self.sets.capacity() * size_of::<GroupTable>()
+        let sets = match &self.sets {
+            Sets::Numbers(sets) => {
+                sets.iter().map(NumberSet::bytes).sum::<usize>() + sets.capacity() * size_of::<NumberSet>()
+            }
+            Sets::Keys(_, sets) => {
+                sets.iter().map(GroupTable::bytes).sum::<usize>() + sets.capacity() * size_of::<GroupTable>()
+            }
+        };
+        self.inner.bytes() + sets
     }
 }

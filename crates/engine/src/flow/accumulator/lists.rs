@@ -28,11 +28,11 @@ pub(super) fn of_values<'a>(
     list(element, lengths, values)
 }
 
-pub(super) fn of_counts(groups: impl Iterator<Item = Vec<i64>>) -> Result<ArrayRef, ArrowError> {
+pub(super) fn of_numbers<N: AsRef<[i64]>>(groups: impl Iterator<Item = N>) -> Result<ArrayRef, ArrowError> {
     let (mut lengths, mut all) = (Vec::new(), Vec::new());
-    for counts in groups {
-        lengths.push(counts.len());
-        all.extend(counts);
+    for numbers in groups {
+        lengths.push(numbers.as_ref().len());
+        all.extend_from_slice(numbers.as_ref());
     }
     list(&DataType::Int64, lengths, Arc::new(Int64Array::from(all)))
 }

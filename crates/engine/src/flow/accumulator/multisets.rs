@@ -91,8 +91,8 @@ impl Accumulator for Multisets {
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let all = || groups.iter().map(|group| &self.groups[*group as usize]);
         let values = all().map(|counts| counts.keys().map(|value| &**value).collect());
-        let counts = all().map(|counts| counts.values().copied().collect());
-        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?, lists::of_counts(counts)?])
+        let counts = all().map(|counts| counts.values().copied().collect::<Vec<i64>>());
+        Ok(vec![lists::of_values(&self.codec, &self.argument, values)?, lists::of_numbers(counts)?])
     }
 
     fn state_types(&self) -> Vec<DataType> {
