@@ -76,6 +76,22 @@ impl SessionStage {
     /// The place of a row of this key and time, and the places whose sessions it joins to that one; None if it is late.
     fn place(&mut self, key: u32, time: i64, joined: &mut Vec<(u32, u32)>) -> Result<u32, Span> {
         let mut span = Span { start: time, end: time + self.gap_ms };
+        // as nearly always: the key's only session goes on
+        if let Some([one]) = self.sessions.get(&key).map(Vec::as_slice)
+            && one.span.start <= span.end
+            && span.start <= one.span.end
+        {
+            span = Span { start: span.start.min(one.span.start), end: span.end.max(one.span.end) };
+            if self.is_over(span.end, self.closed) {
+                return Err(span);
+            }
+            let only = Session { span, ..*one };
+            self.first_end = self.first_end.min(span.end);
+            if let Some(held) = self.sessions.get_mut(&key) {
+                held[0] = only;
+            }
+            return Ok(only.place);
+        }
         let held = self.sessions.entry(key).or_default();
         // touching is joining: a row exactly a gap later is of the same session, as in Flink
         let joins = |session: &&Session| session.span.start <= span.end && span.start <= session.span.end;
@@ -208,9 +224,16 @@ impl Stage for SessionStage {
         if !self.is_over(self.first_end, watermark) {
             return Ok(Vec::new());
         }
-        let (over, open): (Vec<_>, Vec<_>) =
-            self.all().into_iter().partition(|(_, session)| self.is_over(session.span.end, watermark));
-        self.first_end = open.iter().map(|(_, session)| session.span.end).min().unwrap_or(TIME_MAX_MS);
+        let mut over = Vec::new();
+        let mut first_end = TIME_MAX_MS;
+        for (key, session) in self.sessions.iter().flat_map(|(key, held)| held.iter().map(move |one| (*key, *one))) {
+            match self.is_over(session.span.end, watermark) {
+                true => over.push((key, session)),
+                false => first_end = first_end.min(session.span.end),
+            }
+        }
+        over.sort_unstable_by_key(|(key, session)| (session.span, *key));
+        self.first_end = first_end;
         let rows = |(groups, spans): (Groups, Vec<Span>)| {
             let window = |number: u32| spans[number as usize];
             window_rows(&self.layout, &self.schema, self.clock, &groups, &groups.all(), window)
