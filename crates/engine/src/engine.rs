@@ -30,7 +30,8 @@ const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 pub struct EngineOptions {
     pub checkpoint_folder: PathBuf,
     pub checkpoint_interval: Duration,
-    /// A table with more uncommitted bytes than this is committed early; with twice as many its sources wait for that.
+    /// A table with more uncommitted bytes than this, and than what the nodes keep, is committed early; with twice as many its sources
+    /// wait for that.
     pub live_tail_bytes_max: u64,
     /// A query that has changed begins empty instead of being refused.
     pub resets_changed_queries: bool,

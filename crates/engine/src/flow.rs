@@ -12,11 +12,13 @@ mod aggregate;
 mod assign;
 mod before;
 pub(crate) mod calc;
+mod deduplication;
 mod fingerprint;
 mod groups;
 pub(crate) mod json;
 pub(crate) mod outbox;
 mod ranking;
+mod row_bytes;
 pub(crate) mod rows;
 mod run;
 mod session;
@@ -52,6 +54,7 @@ use crate::graph::{
 use crate::stats::NodeStats;
 use aggregate::AggregateStage;
 use arrow::datatypes::SchemaRef;
+use deduplication::DeduplicationStage;
 use hoga_lake::LiveTable;
 use hoga_log::Log;
 use hoga_model::market::DEAD_LETTER_TOPIC;
@@ -118,7 +121,8 @@ pub struct Flow {
 
 struct FlowNode {
     node: Node,
-    fingerprint: String,
+    /// What it is saved under, and then what else it can be restored from.
+    fingerprints: Vec<String>,
     /// Who reads it, and as which of their inputs.
     consumers: Vec<(NodeId, usize)>,
     progress: Mutex<Combined>,
@@ -185,6 +189,10 @@ impl Flow {
         });
         for (id, (node, fingerprint)) in graph.nodes.into_iter().zip(fingerprints).enumerate() {
             let input = node.inputs.first().map(|input| (&schemas[*input], updates[*input]));
+            let fingerprints = match is_deduplication(&node, input, tells_before[id]) {
+                true => vec![DeduplicationStage::fingerprint(&fingerprint), fingerprint],
+                false => vec![fingerprint],
+            };
             let (stage, window, is_processing_time) = stage_of(&node, input, order_counts[id], tells_before[id])?;
             let partial = |worker: usize| {
                 let layout = window.as_ref().filter(|_| reach.workers[id].contains(&worker))?;
@@ -200,7 +208,7 @@ impl Flow {
                 _ => None,
             };
             nodes.push(FlowNode {
-                fingerprint,
+                fingerprints,
                 consumers: std::mem::take(&mut consumers[id]),
                 progress: Mutex::new(Combined::new(node.inputs.len().max(1))),
                 partials: (0..workers).map(partial).collect(),
@@ -306,6 +314,9 @@ fn stage_of(
             let stage = UpdatingTopNStage::new(top, input, &node.schema, tells_before)?;
             (Some(Box::new(stage)), None, false)
         }
+        NodeKind::TopN(top) if is_deduplication(node, Some((input, retracts)), tells_before) => {
+            (Some(Box::new(DeduplicationStage::new(top, input, &node.schema)?)), None, false)
+        }
         NodeKind::TopN(top) => {
             let stage = TopNStage::new(top, input, &node.schema, tells_before)?;
             let is_processing_time = stage.is_processing_time();
@@ -318,6 +329,12 @@ fn stage_of(
         | NodeKind::Union
         | NodeKind::Sink(_) => (None, None, false),
     })
+}
+
+/// Whether a node keeps of its rows the places alone.
+fn is_deduplication(node: &Node, input: Option<(&SchemaRef, bool)>, tells_before: bool) -> bool {
+    let retracts = input.is_some_and(|(_, retracts)| retracts);
+    matches!(&node.kind, NodeKind::TopN(top) if !retracts && DeduplicationStage::does(top, tells_before))
 }
 
 fn consumers_of(graph: &Graph) -> Vec<Vec<(NodeId, usize)>> {

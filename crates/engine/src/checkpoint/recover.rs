@@ -92,10 +92,10 @@ pub enum StateDecision {
     Refuse,
 }
 
-pub fn decide_state(saved: Option<&NodeState>, fingerprint: &str, resets_changed: bool) -> StateDecision {
+pub fn decide_state(saved: Option<&NodeState>, fingerprints: &[String], resets_changed: bool) -> StateDecision {
     match saved {
         None => StateDecision::Empty,
-        Some(saved) if saved.fingerprint == fingerprint => StateDecision::Restore,
+        Some(saved) if fingerprints.contains(&saved.fingerprint) => StateDecision::Restore,
         Some(saved) if saved.section.is_none() || resets_changed => StateDecision::Empty,
         Some(_) => StateDecision::Refuse,
     }
@@ -197,12 +197,12 @@ mod tests {
     fn state_goes_only_to_a_node_that_means_the_same() {
         let section = Some(Section { start: 0, end: 9 });
         let saved = NodeState { fingerprint: "1-a".into(), watermark: None, section };
-        assert_eq!(decide_state(None, "1-a", false), StateDecision::Empty);
-        assert_eq!(decide_state(Some(&saved), "1-a", false), StateDecision::Restore);
-        assert_eq!(decide_state(Some(&saved), "1-b", false), StateDecision::Refuse);
-        assert_eq!(decide_state(Some(&saved), "1-b", true), StateDecision::Empty);
+        assert_eq!(decide_state(None, &["1-a".into()], false), StateDecision::Empty);
+        assert_eq!(decide_state(Some(&saved), &["1-c".into(), "1-a".into()], false), StateDecision::Restore);
+        assert_eq!(decide_state(Some(&saved), &["1-b".into()], false), StateDecision::Refuse);
+        assert_eq!(decide_state(Some(&saved), &["1-b".into()], true), StateDecision::Empty);
         let nothing = NodeState { section: None, ..saved };
-        assert_eq!(decide_state(Some(&nothing), "1-b", false), StateDecision::Empty, "nothing is lost");
+        assert_eq!(decide_state(Some(&nothing), &["1-b".into()], false), StateDecision::Empty, "nothing is lost");
     }
 
     #[test]

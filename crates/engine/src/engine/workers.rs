@@ -109,7 +109,8 @@ impl Engine {
 
     /// Asks for an early checkpoint when a live tail has grown large; true when a source of it must wait for that.
     fn is_tail_full(&self, source: usize) -> bool {
-        let limit = self.options.live_tail_bytes_max;
+        // a checkpoint writes all that the nodes keep: it is not taken early for fewer rows than that
+        let limit = self.options.live_tail_bytes_max.max(self.flow.state_bytes());
         let mut is_full = false;
         for (index, sink) in self.flow.sinks.iter().enumerate() {
             let Some(table) = sink.table().filter(|_| self.flow.sources_of(index).contains(&source)) else { continue };

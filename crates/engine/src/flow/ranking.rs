@@ -1,5 +1,6 @@
 //! What is given of a ranked list: the rows between two ranks, and what changes of them mean for those who read them.
 
+use super::row_bytes::RowBytes;
 use super::rows::{RowKind, Rows};
 use crate::graph::{ColumnId, TopN};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
@@ -18,8 +19,8 @@ pub(super) struct Ranking {
     /// Whether somebody needs the row that an update replaces.
     tells_before: bool,
     schema: SchemaRef,
-    /// Whole rows of the input as bytes.
-    pub(super) rows: RowConverter,
+    /// Of the input.
+    pub(super) rows: RowBytes,
     order: Vec<ColumnId>,
     order_rows: RowConverter,
 }
@@ -68,14 +69,13 @@ impl Ranking {
             let options = SortOptions { descending: order.is_descending, nulls_first: order.nulls_first };
             SortField::new_with_options(input.field(order.column).data_type().clone(), options)
         });
-        let all_fields = input.fields().iter().map(|field| SortField::new(field.data_type().clone()));
         Ok(Ranking {
             first: usize::try_from(node.offset.saturating_sub(1)).unwrap_or(usize::MAX),
             end: usize::try_from(node.limit).unwrap_or(usize::MAX),
             with_number: node.with_number,
             tells_before,
             schema: Arc::clone(schema),
-            rows: RowConverter::new(all_fields.collect())?,
+            rows: RowBytes::new(input)?,
             order: node.order.iter().map(|order| order.column).collect(),
             order_rows: RowConverter::new(order_fields.collect())?,
         })
@@ -145,7 +145,6 @@ impl Ranking {
 
     /// The input's columns of rows as bytes.
     pub(super) fn columns_of<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, ArrowError> {
-        let parser = self.rows.parser();
-        self.rows.convert_rows(rows.map(|row| parser.parse(row)))
+        self.rows.columns_of(rows)
     }
 }

@@ -90,7 +90,8 @@ impl Flow {
                 batches.extend(lock(partial).snapshot()?);
             }
             let watermark = Some(stage.watermark()).filter(|watermark| *watermark > WATERMARK_MIN);
-            let saved = NodeState { fingerprint: node.fingerprint.clone(), watermark, section: None };
+            let fingerprint = node.fingerprints[0].clone();
+            let saved = NodeState { fingerprint, watermark, section: None };
             nodes.push((node.node.name.clone(), saved));
             state.push(batches);
         }
@@ -125,7 +126,7 @@ impl Flow {
         for node in &self.nodes {
             let Some(stage) = &node.stage else { continue };
             let saved = checkpoint.nodes.get(&node.node.name);
-            let (watermark, batches) = match (decide_state(saved, &node.fingerprint, resets_changed), saved) {
+            let (watermark, batches) = match (decide_state(saved, &node.fingerprints, resets_changed), saved) {
                 (StateDecision::Refuse, _) => {
                     let (node, checkpoint) = (node.node.name.clone(), checkpoint.id);
                     return Err(RecoverError::Changed { node, checkpoint }.into());

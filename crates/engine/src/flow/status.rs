@@ -60,6 +60,11 @@ impl Flow {
         self.nodes.iter().map(status).collect()
     }
 
+    /// What the nodes keep together, as last measured.
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.nodes.iter().map(|node| node.stats.state_bytes.get()).sum()
+    }
+
     pub fn source_status(&self, source: usize) -> Result<SourceStatus, EngineError> {
         self.sources[source].status(&*self.log)
     }

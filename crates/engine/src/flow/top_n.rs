@@ -12,8 +12,7 @@ use super::watermark::WATERMARK_MIN;
 use super::window::{Span, WallClock};
 use super::window_aggregate::milliseconds;
 use crate::graph::{AttachedWindow, ColumnId, TopN};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::Row;
@@ -106,25 +105,19 @@ impl TopNStage {
     fn store<'a>(
         &mut self,
         batch: &RecordBatch,
-        lists: impl Iterator<Item = &'a (Span, u32)> + Clone,
+        lists: impl Iterator<Item = &'a (Span, u32)>,
     ) -> Result<(), ArrowError> {
-        let mut rows: Vec<u32> = Vec::new();
-        for (span, list) in lists.clone() {
-            let list = self.ranked.get(span).and_then(|ranked| ranked.lists.get(*list as usize));
-            rows.extend(list.into_iter().flatten().filter_map(|kept| match kept.row {
-                KeptRow::New(row) => Some(row),
-                KeptRow::Stored(_) => None,
-            }));
-        }
-        let rows = UInt32Array::from(rows);
-        let columns = batch.columns().iter().map(|column| take(column, &rows, None)).collect::<Result<Vec<_>, _>>()?;
-        let stored = self.ranking.rows.convert_columns(&columns)?;
-        let mut stored = stored.iter();
+        let source = self.ranking.rows.source(batch.columns())?;
+        let mut bytes = Vec::new();
         for (span, list) in lists {
             let list = self.ranked.get_mut(span).and_then(|ranked| ranked.lists.get_mut(*list as usize));
-            let new = list.into_iter().flatten().filter(|kept| matches!(kept.row, KeptRow::New(_)));
-            // in the same order as above
-            new.zip(&mut stored).for_each(|(kept, row)| kept.row = KeptRow::Stored(row.data().into()));
+            for kept in list.into_iter().flatten() {
+                if let KeptRow::New(row) = kept.row {
+                    bytes.clear();
+                    source.put(row as usize, &mut bytes);
+                    kept.row = KeptRow::Stored(bytes.as_slice().into());
+                }
+            }
         }
         Ok(())
     }

@@ -72,7 +72,8 @@ impl UpdatingTopNStage {
             self.partition.iter().map(|column| Arc::clone(rows.batch.column(*column))).collect();
         let keys = self.keys.encode(&partition)?;
         let order = self.ranking.order_of(&rows.batch)?;
-        let whole = self.ranking.rows.convert_columns(rows.batch.columns())?;
+        let source = self.ranking.rows.source(rows.batch.columns())?;
+        let mut whole = Vec::new();
         let mut before = BTreeMap::new();
         for row in 0..rows.len() {
             let list = self.table.intern(keys.key(row));
@@ -81,11 +82,13 @@ impl UpdatingTopNStage {
                 self.empty_lists += 1;
             }
             before.entry(list).or_insert_with(|| self.first_rows(list));
-            let (order, whole) = (order.row(row), whole.row(row));
+            let order = order.row(row);
+            whole.clear();
+            source.put(row, &mut whole);
             let adds = rows.kinds.as_ref().is_none_or(|kinds| kinds[row].leaves_a_row());
             match adds {
-                true => self.add(list, order.data(), whole.data()),
-                false => self.take_out(list, order.data(), whole.data())?,
+                true => self.add(list, order.data(), &whole),
+                false => self.take_out(list, order.data(), &whole)?,
             }
         }
         Ok(before)
