@@ -60,10 +60,10 @@ EVERY_CASE = ("SET ", "DROP CATALOG", "CREATE CATALOG", "CREATE DATABASE")
 
 
 def part_of(pipeline: str, wanted: tuple[str, ...]) -> list[str]:
-    """Those statements, also out of the statement set."""
+    """Those statements, also out of the statement set; of an INSERT the first query, without the bars that were corrected."""
     parts = [inner for statement in statements(pipeline) for inner in statements(re.sub(r"\bEXECUTE STATEMENT SET BEGIN\b|;\s*END\s*$", "", statement))]
     bare = [re.sub(r"^(\s*--[^\n]*\n)+", "", part).strip() for part in parts]
-    return [text for text in bare if text.startswith(wanted + EVERY_CASE)]
+    return [text.split("\nUNION ALL\n")[0] for text in bare if text.startswith(wanted + EVERY_CASE)]
 
 
 @dataclass
