@@ -82,6 +82,8 @@ pub struct FlowOptions {
     /// Fields of topics that are no news though the pipeline does not declare them, by their paths: the exchange has always sent
     /// them. None: nobody wants to know what is new.
     pub known_fields: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// By topic: partitions that somebody knows to stay empty. They are idle from the start, where others are after their time-out.
+    pub silent: BTreeMap<String, BTreeSet<u32>>,
     /// True if somebody computes bars again that were touched after they had closed: then the flow keeps which those are.
     pub corrects_bars: bool,
     /// False: a write that fails breaks the flow at once instead of waiting for a better time. For tests.
@@ -96,6 +98,7 @@ impl Default for FlowOptions {
             state_bytes_max: 256 << 20,
             input_ends: BTreeMap::new(),
             known_fields: None,
+            silent: BTreeMap::new(),
             corrects_bars: false,
             waits_for_log: true,
         }

@@ -65,7 +65,7 @@ pub(super) struct Partition {
     index: usize,
     /// The next to read.
     pub(super) offset: i64,
-    /// When the last record came, by the machine's time.
+    /// When the last record came, or the source was opened, by the machine's time.
     active_ms: i64,
 }
 
@@ -134,15 +134,14 @@ impl SourceRuntime {
         }
         let idle_timeout_ms = source.watermark.and_then(|watermark| watermark.idle_timeout_ms);
         let workers = options.parallelism.max(1).saturating_mul(WORKERS_PER_THREAD).min(partitions.len().max(1));
+        let silent = options.silent.get(&source.topic);
+        let now_ms = clock.now_ms();
         let worker = |worker: usize| {
             let own = partitions.iter().enumerate().filter(|(_, partition)| **partition as usize % workers == worker);
             let own = own.map(|(index, partition)| {
                 let offset = resume.offsets.get(partition).copied().unwrap_or(0);
-                let is_awaited =
-                    bounds.as_ref().is_some_and(|bounds| bounds.get(partition).is_some_and(|end| *end > offset));
-                let is_empty = !is_awaited && available.get(partition).is_none_or(|found| found.end <= offset);
-                // nothing to wait for: it is idle from the start
-                let active_ms = if is_empty { i64::MIN } else { clock.now_ms() };
+                // an empty partition is awaited for the time-out like any other: somebody may just have created it
+                let active_ms = if silent.is_some_and(|silent| silent.contains(partition)) { i64::MIN } else { now_ms };
                 Partition { partition: *partition, index, offset, active_ms }
             });
             let decoder = JsonDecoder::new(Arc::clone(&source.decoded), known_fields.clone())?;

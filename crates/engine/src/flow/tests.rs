@@ -328,6 +328,51 @@ fn a_silent_partition_holds_windows_back_until_it_is_idle() {
 }
 
 #[test]
+fn an_empty_partition_is_awaited_before_it_is_idle() {
+    let mut world = World::new(tumble_with_idle_partitions);
+    world.put(0, "a", 1, START_MS);
+    world.put(0, "a", 1, START_MS + 1_000);
+    world.run();
+    let held_by = |world: &World| world.flow.source_status(0).expect("a status").held_by;
+    assert_eq!((held_by(&world), world.out().len()), (Some(1), 0), "partition 1 may be slower");
+    world.clock.advance_ms(999);
+    world.put(1, "a", 2, START_MS + 10);
+    world.put(0, "a", 1, START_MS + 1_000);
+    world.run();
+    assert_eq!((held_by(&world), world.out().len()), (Some(2), 0));
+    world.clock.advance_ms(1);
+    world.put(1, "a", 1, START_MS + 1_000);
+    world.run();
+    assert_eq!(world.out().len(), 1, "partition 2 has been silent for the time-out");
+    assert!(world.out()[0].contains("\"n\":2,\"sum\":3"), "{:?}", world.out());
+
+    // another process waits as long, also for a partition of which it has read everything
+    let folder = tempfile::tempdir().expect("a folder");
+    let saved = world.checkpoint(folder.path());
+    world.restart(&saved);
+    world.put(0, "a", 1, START_MS + 2_000);
+    world.run();
+    assert_eq!((held_by(&world), world.out().len()), (Some(2), 1));
+    world.clock.advance_ms(1_000);
+    world.run();
+    world.put(0, "a", 1, START_MS + 2_001);
+    world.put(1, "a", 1, START_MS + 2_001);
+    world.run();
+    assert_eq!((world.out().len(), world.node("bars").late_rows), (2, 0));
+}
+
+#[test]
+fn a_partition_that_is_known_to_stay_empty_is_idle_from_the_start() {
+    let silent = Map::from([("in".to_owned(), [1, 2].into())]);
+    let options = FlowOptions { fetch_bytes: 100, waits_for_log: false, silent, ..FlowOptions::default() };
+    let world = World::with(tumble_with_idle_partitions, options);
+    world.put(0, "a", 1, START_MS);
+    world.put(0, "a", 1, START_MS + 1_000);
+    world.run();
+    assert_eq!(world.out().len(), 1);
+}
+
+#[test]
 fn a_bad_record_and_a_row_without_time_are_letters() {
     let world = World::new(tumble);
     world.put_text(0, "{\"k\":");

@@ -7,13 +7,14 @@
 pub mod past;
 
 use crate::failure::Failure;
+use crate::up::PARTITIONS;
 use crate::up::exchange::Exchange;
 use hoga_engine::Engine;
 use hoga_log::{Log, LogError, Record, StoredRecord};
 use hoga_model::StreamKind;
 use hoga_upbit::session::SessionState;
 use past::{LogBegin, PartitionBegin, Past, identity};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -155,23 +156,26 @@ impl Playback {
         (self.from_ms, self.to_ms)
     }
 
-    /// Appends the first record of each partition, before the pipeline opens `into`: it takes a partition that is empty then for an idle one, whose
-    /// rows would be late for windows that the others have closed.
-    pub fn begin(&mut self, into: &dyn Log) -> Result<(), LogError> {
+    /// Which partitions of the topics `read` stay empty: the pipeline need not wait for their event time.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn silent<'a>(
+        &mut self,
+        read: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, BTreeSet<u32>>, LogError> {
+        let all = || (0..PARTITIONS).collect();
+        let mut silent: BTreeMap<String, BTreeSet<u32>> =
+            read.into_iter().map(|topic| (topic.to_owned(), all())).collect();
         for cursor in &mut self.partitions {
-            let mut past = self.older.iter_mut().map(|older| &mut older.past).find(|past| past.topic == cursor.topic);
-            let mut first = past.as_mut().and_then(|past| past.take_first_of(cursor.partition));
-            // an older one may still come
-            if first.is_none() && past.is_none_or(|past| past.is_whole()) {
-                cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
-                first = cursor.waiting.pop_front();
-            }
-            if let Some(first) = first {
-                into.append(&cursor.topic, cursor.partition, &[first])?;
-                self.appended += 1;
+            cursor.refill(&*self.from, self.from_ms, self.to_ms)?;
+            let past = self.older.iter().map(|older| &older.past).find(|past| past.topic == cursor.topic);
+            let is_silent = cursor.waiting.is_empty() && past.is_none_or(|past| past.has_none_of(cursor.partition));
+            if let Some(of) = silent.get_mut(&cursor.topic).filter(|_| !is_silent) {
+                of.remove(&cursor.partition);
             }
         }
-        Ok(())
+        Ok(silent)
     }
 
     /// Appends all of it to `into`, or until it is cancelled; with `ends`, then waits for the pipeline and cancels.
@@ -367,8 +371,6 @@ mod tests {
         let mut playback = Playback::open(source, &["a".to_owned(), "b".to_owned()], between, speed, false).unwrap();
         assert_eq!(playback.partitions(), BTreeMap::from([("a", 2), ("b", 1)]));
         let began = Instant::now();
-        playback.begin(&*into).unwrap();
-        assert_eq!(values(&*into, "a", 0).len(), 1, "no partition may pass for idle");
         playback.append_all(&*into, &exchange, &CancellationToken::new()).unwrap();
         (into, began.elapsed())
     }
@@ -391,13 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_empty_is_known_before() {
+        let source = log_of(&[("a", 2), ("b", 1)]);
+        put(&*source, "a", 0, &[10, 30]);
+        put(&*source, "a", 1, &[60]);
+        let topics = ["a".to_owned(), "b".to_owned()];
+        let mut playback = Playback::open(source, &topics, (20, 50), Speed::Max, false).unwrap();
+        let silent = playback.silent(["a", "left out"]).unwrap();
+        let all = BTreeSet::from([0, 1, 2]);
+        assert_eq!(silent, BTreeMap::from([("a".to_owned(), BTreeSet::from([1, 2])), ("left out".to_owned(), all)]));
+    }
+
+    #[test]
     fn time_passes_as_fast_as_asked() {
         let source = log_of(&[("a", 2), ("b", 1)]);
         put(&*source, "a", 0, &[0, 1_000, 20_000]);
         put(&*source, "b", 0, &[0, 30_000]);
         let (into, took) = replayed(source, (i64::MIN, i64::MAX), Speed::Times(100.0));
         assert_eq!((values(&*into, "a", 0).len(), values(&*into, "b", 0)), (3, vec![0, 30_000]));
-        // from the second record on: the first of each partition begins the replay
-        assert!((280..10_000).contains(&took.as_millis()), "{took:?}");
+        assert!((300..10_000).contains(&took.as_millis()), "{took:?}");
     }
 }

@@ -36,6 +36,7 @@ use hoga_upbit::gap::Ledger;
 use hoga_upbit::listing::Listings;
 use hoga_upbit::sim::{self, SimConfig};
 use hoga_upbit::standby::TradeIndex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -315,9 +316,14 @@ async fn open_rooms(
             cluster.as_log()
         }
     };
-    if let Some(playback) = playback {
-        playback.begin(&*log).map_err(|error| Failure::of(&error))?;
-    }
+    let silent = match playback {
+        Some(playback) => {
+            let written: BTreeSet<&str> = graph.sink_topics().collect();
+            let read = graph.source_topics().filter(|topic| !written.contains(topic));
+            playback.silent(read).map_err(|error| Failure::of(&error))?
+        }
+        None => BTreeMap::new(),
+    };
     let pipeline = match &place {
         Place::Disk(_) => None,
         Place::Cluster(cluster) => {
@@ -336,6 +342,7 @@ async fn open_rooms(
             state_bytes_max: config.state_memory,
             corrects_bars: place.disk().is_some(),
             known_fields: Some(StreamKind::ALL.map(|kind| (kind.topic().to_owned(), known_fields(kind))).into()),
+            silent,
             ..FlowOptions::default()
         },
     };

@@ -132,15 +132,9 @@ impl Past {
         Ok(self.waiting.front().map(|(_, record)| record.timestamp_ms))
     }
 
-    /// Whether no more comes than what waits.
-    pub fn is_whole(&self) -> bool {
-        self.more.is_closed() && self.more.is_empty()
-    }
-
-    /// The first record that waits for this partition, out of its turn.
-    pub fn take_first_of(&mut self, partition: u32) -> Option<Record> {
-        let place = self.waiting.iter().position(|(of, _)| *of == partition)?;
-        self.waiting.remove(place).map(|(_, record)| record)
+    /// Whether it is known that nothing comes for this partition.
+    pub fn has_none_of(&self, partition: u32) -> bool {
+        self.more.is_closed() && self.more.is_empty() && self.waiting.iter().all(|(of, _)| *of != partition)
     }
 
     fn take(&mut self, chunk: Option<Result<Vec<(u32, Record)>, Failure>>) -> Result<(), Failure> {
