@@ -44,7 +44,7 @@ impl BarNodes {
         let mut windows = [0; Size::ALL.len()];
         let mut corrections = None;
         for (place, size) in windows.iter_mut().zip(Size::ALL) {
-            let (window, source) = above(graph, lake_sink(graph, &size.table())?);
+            let (window, source) = above(graph, lake_sink(graph, size.table())?);
             *place = window?;
             corrections = source;
             is_of_topic(&graph.nodes[source?], BAR_TOPIC).then_some(())?;

@@ -1,36 +1,14 @@
-//! The bars that the trade table gives, in SQL: one definition, for `hoga audit` and for whoever computes a bar again. Pure.
+//! The bars that the trade table gives, in SQL: what `hoga audit` judges by, apart from the code that makes and corrects bars. Pure.
 //!
 //! In: a size, a span of time, markets. Out: a SELECT for the query service whose values are exactly those that `pipeline/upbit.sql` writes
-//! into the candle tables. Not here: who asks, and what is done with the answer.
+//! into the candle tables. Not here: who asks, and what is done with the answer; which sizes there are (`hoga_engine::bars::Size`).
 
+use hoga_engine::bars::Size;
 use hoga_model::Market;
-use hoga_model::time::{MS_PER_DAY, utc_date};
-
-/// One size of bars: its table in database `upbit`, and how long a bar is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BarSize {
-    pub table: &'static str,
-    pub ms: i64,
-}
-
-/// Every candle table of the pipeline, the shortest bars first.
-pub const BAR_SIZES: [BarSize; 5] = [
-    BarSize { table: "candle_1m", ms: 60_000 },
-    BarSize { table: "candle_5m", ms: 300_000 },
-    BarSize { table: "candle_15m", ms: 900_000 },
-    BarSize { table: "candle_1h", ms: 3_600_000 },
-    BarSize { table: "candle_1d", ms: MS_PER_DAY },
-];
+use hoga_model::time::utc_date;
 
 /// The columns that are computed, in the order of [`from_trades`] behind `market` and `start_ms`, of the candle tables' own types.
 pub const BAR_VALUES: [&str; 8] = ["open", "high", "low", "close", "volume", "turnover", "trade_count", "buy_volume"];
-
-impl BarSize {
-    /// The start of the bar that this instant is in. Days are UTC's, as Upbit's are.
-    pub fn start_ms(&self, at_ms: i64) -> i64 {
-        at_ms - at_ms.rem_euclid(self.ms)
-    }
-}
 
 /// A condition for `column` of a table partitioned by its UTC day: from `from_ms` on and before `to_ms`. The literals have the column's own
 /// type, so that the lake leaves out partitions and files by it.
@@ -59,8 +37,8 @@ pub fn of_markets(markets: &[Market]) -> String {
 ///
 /// As the pipeline computes them: open and close by (trade_timestamp, sequential_id), turnover by trade without a digit lost (one factor
 /// is narrowed so that the product has 38 digits), every trade counted.
-pub fn from_trades(size: &BarSize, condition: &str) -> String {
-    let ms = size.ms;
+pub fn from_trades(size: Size, condition: &str) -> String {
+    let ms = size.ms();
     let place = "trade_timestamp, sequential_id) FILTER (WHERE trade_price IS NOT NULL)";
     format!(
         "SELECT market, CAST(trade_timestamp AS BIGINT) / {ms} * {ms} AS start_ms, \
@@ -80,6 +58,7 @@ pub fn from_trades(size: &BarSize, condition: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hoga_model::time::MS_PER_DAY;
 
     #[test]
     fn conditions_name_the_days_that_the_span_is_in() {
@@ -96,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_bar_begins_at_a_multiple_of_its_length() {
-        let starts = BAR_SIZES.map(|size| size.start_ms(1_785_395_043_779));
+        let starts = Size::ALL.map(|size| size.start_ms(1_785_395_043_779));
         assert_eq!(
             starts,
             [1_785_395_040_000, 1_785_394_800_000, 1_785_394_800_000, 1_785_394_800_000, 1_785_369_600_000]

@@ -7,6 +7,7 @@ pub mod check;
 pub mod collect;
 pub mod explain;
 pub mod export;
+pub mod page;
 pub mod replay;
 pub mod run;
 pub mod sim;

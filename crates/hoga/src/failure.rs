@@ -39,6 +39,11 @@ impl Failure {
         self.exit_code == Fault::User.exit_code()
     }
 
+    /// Something outside failed, and may not at another time.
+    pub fn is_external(&self) -> bool {
+        self.exit_code == Fault::External.exit_code()
+    }
+
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -3,7 +3,7 @@
 use hoga_model::time::MS_PER_DAY;
 
 /// How long a bar is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Size {
     M1,
     M5,
@@ -27,8 +27,15 @@ impl Size {
         }
     }
 
-    pub fn table(self) -> String {
-        format!("candle_{}", self.name())
+    /// In database `upbit`.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Size::M1 => "candle_1m",
+            Size::M5 => "candle_5m",
+            Size::M15 => "candle_15m",
+            Size::H1 => "candle_1h",
+            Size::D1 => "candle_1d",
+        }
     }
 
     pub const fn ms(self) -> i64 {
@@ -39,6 +46,11 @@ impl Size {
             Size::H1 => 3_600_000,
             Size::D1 => MS_PER_DAY,
         }
+    }
+
+    /// The start of the bar that this instant is in. Days are UTC's, as Upbit's are.
+    pub const fn start_ms(self, at_ms: i64) -> i64 {
+        at_ms - at_ms.rem_euclid(self.ms())
     }
 
     /// Bars in a day.

@@ -2,11 +2,11 @@
 //!
 //! One way for both, so that an answer never depends on it. Not here: what becomes of the rows.
 
+use crate::commands::page::PageClient;
 use crate::commands::sql::open_folder;
 use crate::failure::{Failure, with_causes};
 use hoga_serve::http::{self, HttpConfig};
 use hoga_serve::rows::{Buffer, RecordBatch, SchemaRef, StreamDecoder};
-use reqwest::StatusCode;
 use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,16 +16,19 @@ const OFFLINE_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 
 /// Who is asked.
 pub struct Page {
-    url: String,
-    token: Option<String>,
-    client: reqwest::Client,
+    client: PageClient,
     /// Of a page of this process's own: it is there as long as this is.
     _serving: Option<DropGuard>,
 }
 
 impl Page {
-    pub fn at(url: &str, token: Option<&str>) -> Page {
-        Page { url: url.to_owned(), token: token.map(str::to_owned), client: reqwest::Client::new(), _serving: None }
+    pub fn at(url: &str, token: Option<&str>) -> Result<Page, Failure> {
+        if url.starts_with("postgres") {
+            return Err(Failure::user(
+                "a postgres:// URL is for hoga sql; give the page to --connect, as http://127.0.0.1:8080",
+            ));
+        }
+        Ok(Page { client: PageClient::new(url, token)?, _serving: None })
     }
 
     /// The tables of a folder whose hoga does not run; see [`open_folder`].
@@ -35,45 +38,14 @@ impl Page {
         let config = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), token: None, host_names: Vec::new() };
         let running = http::serve_sql(config, sessions, OFFLINE_TIMEOUT, serving.clone()).await;
         let url = format!("http://{}", running.map_err(|error| Failure::of(&error))?.local_addr);
-        Ok(Page { _serving: Some(serving.drop_guard()), ..Page::at(&url, None) })
+        Ok(Page { _serving: Some(serving.drop_guard()), ..Page::at(&url, None)? })
     }
 
     /// The answer to a statement, or why there is none.
     pub async fn ask(&self, query: &str) -> Result<Answer, Failure> {
-        let page = &self.url;
-        if page.starts_with("postgres") {
-            return Err(Failure::user(format!(
-                "--connect \"{page}\" is for hoga sql; give the page, as http://127.0.0.1:8080"
-            )));
-        }
-        let scheme = if page.contains("://") { "" } else { "http://" };
-        let url = format!("{scheme}{}/api/sql?format=arrow", page.trim_end_matches('/'));
-        let mut request = self.client.post(&url).json(&serde_json::json!({ "sql": query }));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let mut response = request.send().await.map_err(|error| {
-            Failure::external(format!(
-                "no hoga answers at {url} ({}); start one with: hoga up, or read a folder with --data DIR",
-                with_causes(&error)
-            ))
-        })?;
-        if response.status() == StatusCode::OK {
-            return Ok(Answer { response, decoder: StreamDecoder::new(), bytes: Buffer::from(Vec::<u8>::new()) });
-        }
-        let status = response.status();
-        let mut text = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            text.extend_from_slice(&chunk);
-        }
-        let told = serde_json::from_slice::<serde_json::Value>(&text).ok();
-        let reason = told.as_ref().and_then(|told| told["error"].as_str());
-        let reason = reason.map_or_else(|| format!("{url} answered {status}"), str::to_owned);
-        match status {
-            StatusCode::UNAUTHORIZED => Err(Failure::user(format!("{reason} (HOGA_HTTP_TOKEN)"))),
-            status if status.is_client_error() => Err(Failure::user(reason)),
-            _ => Err(Failure::external(reason)),
-        }
+        let asked = serde_json::json!({ "sql": query });
+        let response = self.client.post("/api/sql?format=arrow", &asked, None).await?;
+        Ok(Answer { response, decoder: StreamDecoder::new(), bytes: Buffer::from(Vec::<u8>::new()) })
     }
 }
 

@@ -7,14 +7,14 @@ mod finding;
 mod minutes;
 mod queries;
 
-use crate::bars::{BAR_SIZES, BarSize};
 use crate::cli::AuditArgs;
-use crate::commands::sql::{DEFAULT_URL, serve_folder};
+use crate::commands::sql::connect;
 use crate::commands::{status, times};
 use crate::config::parse_duration;
 use crate::failure::Failure;
 use crate::output;
 use finding::Finding;
+use hoga_engine::bars::Size;
 use hoga_model::time::{Clock, MS_PER_DAY, SystemClock, parse_utc, utc_iso};
 use hoga_upbit::rest::candles::CandlesClient;
 use queries::{Found, GapRow, Tables};
@@ -43,11 +43,8 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
-        let url = match &args.data {
-            Some(data) => serve_folder(data, args.warehouse.as_deref(), cancel.clone()).await?,
-            None => args.connect.clone().unwrap_or_else(|| DEFAULT_URL.to_owned()),
-        };
-        let mut audit = Audit::begin(args, Tables::open(&url, &args.markets).await?)?;
+        let client = connect(&args.tables, &cancel).await?;
+        let mut audit = Audit::begin(args, Tables::open(client, &args.markets).await?)?;
         audit.all().await?;
         cancel.cancel();
         audit.report()
@@ -96,12 +93,11 @@ struct Summary {
 impl<'a> Audit<'a> {
     fn begin(args: &'a AuditArgs, tables: Tables) -> Result<Audit<'a>, Failure> {
         let now_ms = SystemClock.now_ms();
-        let from_ms = args.from.as_deref().map(|text| times::instant("--from", text, now_ms)).transpose()?.unwrap_or(0);
+        let (from_ms, to_ms) = times::span(&args.span, now_ms)?;
         let end_of_today = (now_ms.div_euclid(MS_PER_DAY) + 1) * MS_PER_DAY;
-        let to_ms = args.to.as_deref().map(|text| times::instant("--to", text, now_ms)).transpose()?;
-        let to_ms = to_ms.unwrap_or(end_of_today);
+        let (from_ms, to_ms) = (from_ms.unwrap_or(0), to_ms.unwrap_or(end_of_today));
         if from_ms >= to_ms {
-            return Err(Failure::user("--from has to be before --to"));
+            return Err(Failure::user("--from is in the future"));
         }
         let settle = parse_duration(&args.settle).map_err(|hint| Failure::user(format!("--settle: {hint}")))?;
         let summary = Summary { kind: "summary", ..Summary::default() };
@@ -125,14 +121,14 @@ impl<'a> Audit<'a> {
     /// Bars of every size. Trades that have expired give no bars any more: only days that have some are looked at.
     async fn bars(&mut self, days: &[i64]) -> Result<(), Failure> {
         let mut suspects = Vec::new();
-        for size in &BAR_SIZES {
-            if !self.tables.has(size.table) {
-                self.note(format!("there is no table upbit.{}", size.table));
+        for size in Size::ALL {
+            if !self.tables.has(size.table()) {
+                self.note(format!("there is no table upbit.{}", size.table()));
                 continue;
             }
             let closed_ms = self.tables.closed_ms(size).await?.unwrap_or(i64::MIN);
-            for span in self.spans(days, size, size.ms * BARS_AT_ONCE) {
-                self.progress.tell(&format!("{} from {}", size.table, utc_iso(span.0)));
+            for span in self.spans(days, size, size.ms() * BARS_AT_ONCE) {
+                self.progress.tell(&format!("{} from {}", size.table(), utc_iso(span.0)));
                 self.summary.bars += self.tables.count_bars(size, span.0, span.1).await?;
                 let found = self.tables.bar_differences(size, span, closed_ms).await?;
                 if found.total > 0 {
@@ -141,7 +137,7 @@ impl<'a> Audit<'a> {
             }
         }
         // a folder does not change
-        let looks = if self.args.data.is_some() { 1 } else { LOOKS };
+        let looks = if self.args.tables.data.is_some() { 1 } else { LOOKS };
         for look in 1..looks {
             if suspects.is_empty() {
                 break;
@@ -243,10 +239,10 @@ impl<'a> Audit<'a> {
 
     /// Only a running hoga knows it.
     async fn compared_up_to(&mut self) -> Result<(), Failure> {
-        if self.args.data.is_some() {
+        if self.args.tables.data.is_some() {
             return Ok(());
         }
-        let health = match status::health(&self.args.http).await {
+        let health = match status::health(&self.args.page).await {
             Ok(health) => health,
             Err(failure) => {
                 self.note(format!("up to when trades were compared is not known: {}", failure.message()));
@@ -266,7 +262,7 @@ impl<'a> Audit<'a> {
     }
 
     /// Spans of at most this length with whole bars of this size, of the days.
-    fn spans(&self, days: &[i64], size: &BarSize, length_ms: i64) -> Vec<(i64, i64)> {
+    fn spans(&self, days: &[i64], size: Size, length_ms: i64) -> Vec<(i64, i64)> {
         spans(days, (self.from_ms, self.to_ms), size, length_ms)
     }
 
@@ -305,7 +301,7 @@ impl<'a> Audit<'a> {
 
 /// Bars of one span that are not right, as far as was looked.
 struct Suspects {
-    size: &'static BarSize,
+    size: Size,
     span: (i64, i64),
     closed_ms: i64,
     found: Found,
@@ -324,8 +320,8 @@ fn still_there(before: Found, now: Found) -> Found {
 }
 
 /// Of each day, the bars that lie wholly in the span that is looked at.
-fn spans(days: &[i64], (from_ms, to_ms): (i64, i64), size: &BarSize, length_ms: i64) -> Vec<(i64, i64)> {
-    let first_whole = size.start_ms(from_ms.saturating_add(size.ms - 1));
+fn spans(days: &[i64], (from_ms, to_ms): (i64, i64), size: Size, length_ms: i64) -> Vec<(i64, i64)> {
+    let first_whole = size.start_ms(from_ms.saturating_add(size.ms() - 1));
     let last_whole = size.start_ms(to_ms);
     let mut spans = Vec::new();
     for day_ms in days {
@@ -402,15 +398,15 @@ mod tests {
 
     #[test]
     fn spans_have_whole_bars_of_the_days_that_are_looked_at() {
-        let [minute, .., day] = &BAR_SIZES;
-        let all = spans(&[0, 2 * MS_PER_DAY], (0, i64::MAX), minute, 240 * minute.ms);
+        let (minute, day) = (Size::M1, Size::D1);
+        let all = spans(&[0, 2 * MS_PER_DAY], (0, i64::MAX), minute, 240 * minute.ms());
         assert_eq!(
             (all.len(), all[0], all[11]),
             (12, (0, 4 * HOUR_MS), (3 * MS_PER_DAY - 4 * HOUR_MS, 3 * MS_PER_DAY))
         );
-        assert_eq!(spans(&[0], (30_000, 150_000), minute, 240 * minute.ms), [(60_000, 120_000)]);
-        assert_eq!(spans(&[0], (1, MS_PER_DAY), day, 240 * day.ms), [], "the day is not whole");
-        assert_eq!(spans(&[0], (0, MS_PER_DAY), day, 240 * day.ms), [(0, MS_PER_DAY)]);
+        assert_eq!(spans(&[0], (30_000, 150_000), minute, 240 * minute.ms()), [(60_000, 120_000)]);
+        assert_eq!(spans(&[0], (1, MS_PER_DAY), day, 240 * day.ms()), [], "the day is not whole");
+        assert_eq!(spans(&[0], (0, MS_PER_DAY), day, 240 * day.ms()), [(0, MS_PER_DAY)]);
     }
 
     #[test]

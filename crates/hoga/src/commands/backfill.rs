@@ -3,6 +3,7 @@
 //! The request is the same each time and is answered with its progress, so this command keeps nothing: it can be ended and begun again.
 
 use crate::cli::BackfillArgs;
+use crate::commands::page::PageClient;
 use crate::commands::times;
 use crate::failure::{Failure, with_causes};
 use crate::output;
@@ -36,11 +37,12 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
 
 async fn follow(args: &BackfillArgs) -> Result<(), Failure> {
     let now_ms = SystemClock.now_ms();
-    let from_ms = times::instant("--from", &args.from, now_ms)?;
-    let to_ms = args.to.as_deref().map(|text| times::instant("--to", text, now_ms)).transpose()?.unwrap_or(now_ms);
-    let request = BackfillRequest { markets: args.markets.clone(), from_ms, to_ms: to_ms.min(now_ms) };
-    let client = Client::new(args)?;
-    let first = client.ask(&request).await.map_err(Refused::into_failure)?;
+    let (from_ms, to_ms) = times::span(&args.span, now_ms)?;
+    let Some(from_ms) = from_ms else { return Err(Failure::user("--from is missing")) };
+    let to_ms = to_ms.unwrap_or(now_ms).min(now_ms);
+    let request = BackfillRequest { markets: args.markets.clone(), from_ms, to_ms };
+    let page = PageClient::of(&args.page)?;
+    let first = ask(&page, &request).await?;
     tell(&format!(
         "backfill: {} markets from {} to {}: {} hours, {} done before",
         first.markets,
@@ -55,7 +57,7 @@ async fn follow(args: &BackfillArgs) -> Result<(), Failure> {
             first.waiting
         );
     }
-    let last = wait(&client, &request, first).await?;
+    let last = wait(&page, &request, first).await?;
     output::line!("{} trades were missing and are there now, of {} markets", last.trades_repaired, last.markets)?;
     match last.lost {
         0 => Ok(()),
@@ -67,7 +69,7 @@ async fn follow(args: &BackfillArgs) -> Result<(), Failure> {
 
 /// Until nothing waits any more.
 async fn wait(
-    client: &Client,
+    page: &PageClient,
     request: &BackfillRequest,
     first: BackfillProgress,
 ) -> Result<BackfillProgress, Failure> {
@@ -76,19 +78,19 @@ async fn wait(
     let mut seen = Instant::now();
     while progress.waiting > 0 {
         tokio::time::sleep(POLL_INTERVAL).await;
-        match client.ask(request).await {
+        match ask(page, request).await {
             Ok(next) => {
                 progress = next;
                 seen = Instant::now();
             }
-            Err(Refused::Away(reason)) if seen.elapsed() < AWAY_MAX => {
+            Err(failure) if failure.is_external() && seen.elapsed() < AWAY_MAX => {
                 if told.0.elapsed() >= TELL_INTERVAL {
                     told.0 = Instant::now();
-                    tell(&format!("backfill: waiting for hoga: {reason}"));
+                    tell(&format!("backfill: waiting for hoga: {}", failure.message()));
                 }
                 continue;
             }
-            Err(refused) => return Err(refused.into_failure()),
+            Err(failure) => return Err(failure),
         }
         if told.0.elapsed() >= TELL_INTERVAL && (told.1 != progress.waiting || progress.failing) {
             told = (Instant::now(), progress.waiting);
@@ -103,65 +105,11 @@ async fn wait(
     Ok(progress)
 }
 
-struct Client {
-    client: reqwest::Client,
-    url: String,
-    token: Option<String>,
-}
-
-/// Why there is no answer.
-enum Refused {
-    /// Nobody answers, or not now.
-    Away(String),
-    Mistake(String),
-}
-
-impl Refused {
-    fn into_failure(self) -> Failure {
-        match self {
-            Refused::Away(reason) => Failure::external(reason),
-            Refused::Mistake(reason) => Failure::user(reason),
-        }
-    }
-}
-
-impl Client {
-    fn new(args: &BackfillArgs) -> Result<Client, Failure> {
-        let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build();
-        let client = client.map_err(|error| Failure::external(format!("cannot make an HTTP client: {error}")))?;
-        let address = args.http.trim_start_matches("http://").trim_end_matches('/');
-        Ok(Client { client, url: format!("http://{address}/api/backfill"), token: args.http_token.clone() })
-    }
-
-    async fn ask(&self, request: &BackfillRequest) -> Result<BackfillProgress, Refused> {
-        let body = serde_json::to_string(request).map_err(|error| Refused::Mistake(error.to_string()))?;
-        let mut asked = self.client.post(&self.url).header("content-type", "application/json").body(body);
-        if let Some(token) = &self.token {
-            asked = asked.bearer_auth(token);
-        }
-        let away = |error: reqwest::Error| {
-            Refused::Away(format!(
-                "no hoga answers at {} ({}); start one with: hoga up, or name its page with --http",
-                self.url,
-                with_causes(&error)
-            ))
-        };
-        let answer = asked.send().await.map_err(away)?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(away)?;
-        if status.is_success() {
-            return serde_json::from_str(&text)
-                .map_err(|error| Refused::Mistake(format!("{} answers something else: {error}", self.url)));
-        }
-        let reason = serde_json::from_str::<serde_json::Value>(&text).ok();
-        let reason = reason.as_ref().and_then(|value| value.get("error")?.as_str()).unwrap_or(&text);
-        match status.as_u16() {
-            401 => Err(Refused::Mistake(format!("{} asks for a token; give it as HOGA_HTTP_TOKEN", self.url))),
-            400 => Err(Refused::Mistake(reason.to_owned())),
-            404 | 405 => Err(Refused::Mistake(format!("{} is none of this version's: {reason}", self.url))),
-            _ => Err(Refused::Away(format!("{}: {reason}", self.url))),
-        }
-    }
+async fn ask(page: &PageClient, request: &BackfillRequest) -> Result<BackfillProgress, Failure> {
+    let answer = page.post("/api/backfill", request, Some(REQUEST_TIMEOUT)).await?;
+    let text = answer.text().await;
+    let text = text.map_err(|error| Failure::external(format!("the answer broke off: {}", with_causes(&error))))?;
+    serde_json::from_str(&text).map_err(|error| Failure::user(format!("the page answers something else: {error}")))
 }
 
 fn tell(text: &str) {

@@ -35,7 +35,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
 
 async fn export(args: &ExportArgs, target: Target) -> Result<(), Failure> {
     let page = match &args.data {
-        None => Page::at(&args.connect, args.http_token.as_deref()),
+        None => Page::at(&args.connect, args.http_token.as_deref())?,
         Some(data) => Page::of_folder(data, args.warehouse.as_deref()).await?,
     };
     let mut answer = page.ask(&args.query).await?;

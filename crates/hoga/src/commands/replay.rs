@@ -4,32 +4,28 @@
 //! than the log, the tables. Out: a new data folder with log, tables and alerts, and the listeners of `hoga up` on ports of their own. What is
 //! replayed is marked as that everywhere.
 
-use crate::cli::{ReplayArgs, UpArgs};
+use crate::cli::{ExchangeArgs, ReplayArgs, UpArgs};
 use crate::cluster::Cluster;
 use crate::commands::answer::Page;
-use crate::commands::check;
+use crate::commands::{check, times};
 use crate::config::{LogStretch, Source, UpConfig, Warehouse, absolute};
 use crate::failure::Failure;
 use crate::up::playback::past::{LogBegin, Past};
 use crate::up::playback::{Playback, Speed};
 use crate::up::{PARTITIONS, in_runtime, start_tracing, topology};
-use hoga_lake::Moment;
 use hoga_log::{DiskLog, DiskOptions, Log, LogError};
 use hoga_model::StreamKind;
 use hoga_model::market::BAR_TOPIC;
-use hoga_model::time::utc_iso;
+use hoga_model::time::{Clock, SystemClock, utc_iso};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub fn run(args: Box<ReplayArgs>) -> Result<(), Failure> {
-    let config = configured(&args)?;
-    let between = (time_of("--from", args.from.as_deref())?, time_of("--to", args.to.as_deref())?);
-    let between = (between.0.unwrap_or(i64::MIN), between.1.unwrap_or(i64::MAX));
-    if between.0 >= between.1 {
-        return Err(Failure::user("--from is not before --to"));
-    }
+    let (from_ms, to_ms) = times::span(&args.span, SystemClock.now_ms())?;
+    let config = configured(&args, (from_ms, to_ms))?;
+    let between = (from_ms.unwrap_or(i64::MIN), to_ms.unwrap_or(i64::MAX));
     let speed = speed_of(&args.speed)?;
     start_tracing(&config.log_level)?;
     in_runtime(async move {
@@ -68,7 +64,7 @@ async fn add_what_the_log_lacks(
     }
     let begins = |log: &LogBegin| log.oldest_ms().map_or_else(|| "nowhere: it is empty".to_owned(), utc_iso);
     let (page, of) = match (&args.connect, &args.brokers) {
-        (Some(url), _) => (Page::at(url, args.http_token.as_deref()), url.clone()),
+        (Some(url), _) => (Page::at(url, args.http_token.as_deref())?, url.clone()),
         (None, Some(_)) => {
             for (kind, log) in &missing {
                 tracing::warn!(
@@ -121,10 +117,10 @@ async fn add_what_the_log_lacks(
 }
 
 /// As `hoga up` would run, but for what must not touch the original: folder, warehouse, ports, brokers; and nothing expires.
-fn configured(args: &ReplayArgs) -> Result<UpConfig, Failure> {
+fn configured(args: &ReplayArgs, (from_ms, to_ms): (Option<i64>, Option<i64>)) -> Result<UpConfig, Failure> {
     let up = UpArgs {
         // whatever the environment says, these are the replay's
-        source: Some("upbit".to_owned()),
+        exchange: ExchangeArgs { source: Some("upbit".to_owned()), ..ExchangeArgs::default() },
         data: Some(args.into.display().to_string()),
         http: Some(args.http.clone()),
         kafka: Some(args.kafka.clone()),
@@ -143,8 +139,8 @@ fn configured(args: &ReplayArgs) -> Result<UpConfig, Failure> {
     config.log_retention_bytes = u64::MAX;
     config.source = Source::Log(LogStretch {
         of: args.brokers.clone().unwrap_or_else(|| args.data.display().to_string()),
-        from: args.from.clone().unwrap_or_else(|| "the beginning".to_owned()),
-        to: args.to.clone().unwrap_or_else(|| "now".to_owned()),
+        from: from_ms.map_or_else(|| "the beginning".to_owned(), utc_iso),
+        to: to_ms.map_or_else(|| "now".to_owned(), utc_iso),
         speed: speed_of(&args.speed)?.to_string(),
     });
     Ok(config)
@@ -206,16 +202,6 @@ fn refuse_used(into: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn time_of(option: &str, text: Option<&str>) -> Result<Option<i64>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    match Moment::of_option("scan.timestamp", text) {
-        Ok(Moment::Time(ms)) => Ok(Some(ms)),
-        _ => Err(Failure::user(format!(
-            "{option} \"{text}\" is not a time: write it in UTC, as 2026-11-26 or 2026-11-26T22:00:00Z, or with its zone, as 2026-11-27T07:00:00+09:00"
-        ))),
-    }
-}
-
 fn speed_of(text: &str) -> Result<Speed, Failure> {
     match text.trim_end_matches('x').parse::<f64>() {
         _ if text == "max" => Ok(Speed::Max),
@@ -230,13 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_speeds_as_people_write_them() {
-        let at = |text| time_of("--from", Some(text)).unwrap();
-        assert_eq!(at("2026-11-26"), Some(1_795_651_200_000));
-        assert_eq!(at("2026-11-26T00:00:00.250Z"), Some(1_795_651_200_250));
-        assert_eq!(at("2026-11-26T09:00:00+09:00"), Some(1_795_651_200_000));
-        assert!(time_of("--from", Some("yesterday")).unwrap_err().message().contains("--from \"yesterday\""));
-        assert_eq!(time_of("--from", None).unwrap(), None);
+    fn speeds_as_people_write_them() {
         assert_eq!(speed_of("max").unwrap(), Speed::Max);
         assert_eq!(speed_of("100x").unwrap(), Speed::Times(100.0));
         for wrong in ["0", "-1", "fast", "nan", "inf"] {

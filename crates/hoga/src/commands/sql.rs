@@ -2,7 +2,7 @@
 
 mod output;
 
-use crate::cli::SqlArgs;
+use crate::cli::{Format, SqlArgs, TablesArgs};
 use crate::config::{Warehouse, absolute, variable_of};
 use crate::failure::{Failure, with_causes};
 use crate::up::procedures::TableProcedures;
@@ -15,10 +15,14 @@ use hoga_serve::postgres::{self, PostgresConfig};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
-pub const DEFAULT_URL: &str = "postgres://hoga@127.0.0.1:5433/hoga";
+const DEFAULT_URL: &str = "postgres://hoga@127.0.0.1:5433/hoga";
+/// PostgreSQL's, which a URL without a port means.
+const DEFAULT_PORT: u16 = 5432;
 const OFFLINE_MEMORY_BYTES: usize = 1 << 30;
 
 pub fn run(args: SqlArgs) -> Result<(), Failure> {
@@ -38,25 +42,15 @@ pub fn run(args: SqlArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
-        match &args.data {
-            None => {
-                let url = args.connect.as_deref().unwrap_or(DEFAULT_URL);
-                ask(url, &statement, &args).await
-            }
-            Some(data) => {
-                // the same client and the same listener as online, so that an answer never depends on the way
-                let cancel = CancellationToken::new();
-                let url = serve_folder(data, args.warehouse.as_deref(), cancel.clone()).await?;
-                let answer = ask(&url, &statement, &args).await;
-                cancel.cancel();
-                answer
-            }
-        }
+        let cancel = CancellationToken::new();
+        let client = connect(&args.tables, &cancel).await?;
+        let answer = ask(&client, &statement, args.format).await;
+        cancel.cancel();
+        answer
     })
 }
 
-async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
-    let client = connect(url).await?;
+async fn ask(client: &Client, text: &str, format: Format) -> Result<(), Failure> {
     for statement in output::statements(text) {
         let refused = |error: tokio_postgres::Error| Failure::user(refusal(&error));
         let prepared = client.prepare(&statement).await.map_err(refused)?;
@@ -65,22 +59,54 @@ async fn ask(url: &str, text: &str, args: &SqlArgs) -> Result<(), Failure> {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        crate::output::written(output::print(prepared.columns(), &rows.collect::<Vec<_>>(), args.format))?;
+        crate::output::written(output::print(prepared.columns(), &rows.collect::<Vec<_>>(), format))?;
     }
     Ok(())
 }
 
-/// A client of a running hoga.
-pub async fn connect(url: &str) -> Result<Client, Failure> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
-        let reason = with_causes(&error);
-        Failure::external(format!(
-            "no hoga answers at {url}: {reason}; start one with: hoga up, or read a folder with --data DIR"
-        ))
+/// A client of a running hoga; or of the tables of a folder, by the same listener, so that an answer never depends on the way.
+pub async fn connect(tables: &TablesArgs, cancel: &CancellationToken) -> Result<Client, Failure> {
+    let url = match &tables.data {
+        Some(data) => serve_folder(data, tables.warehouse.as_deref(), cancel.clone()).await?,
+        None => tables.connect.clone().unwrap_or_else(|| DEFAULT_URL.to_owned()),
+    };
+    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+        Failure::user(format!("--connect is no URL as {DEFAULT_URL}: {}", with_causes(&error)))
     })?;
+    if let Some(password) = tables.postgres_password.as_ref().filter(|_| config.get_password().is_none()) {
+        config.password(password);
+    }
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| unconnected(&config, &error))?;
     // it ends with the client; how it ended is of no interest any more
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// Why there is no connection. The password is in no message.
+fn unconnected(config: &Config, error: &tokio_postgres::Error) -> Failure {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .zip(config.get_ports().iter().chain(std::iter::repeat(&DEFAULT_PORT)))
+        .map(|(host, port)| match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let place = format!("postgres://{}", hosts.join(","));
+    let reason = with_causes(error);
+    let is_wrong = error.code().is_some_and(|code| *code == SqlState::INVALID_PASSWORD);
+    match config.get_password() {
+        None if is_wrong || reason.contains("password missing") => Failure::user(format!(
+            "{place} asks for a password; give it as HOGA_POSTGRES_PASSWORD, or in the URL of --connect"
+        )),
+        Some(_) if is_wrong => {
+            Failure::user(format!("{place} has another password than that of --connect or HOGA_POSTGRES_PASSWORD"))
+        }
+        _ => Failure::external(format!(
+            "no hoga answers at {place}: {reason}; start one with: hoga up, or read a folder with --data DIR"
+        )),
+    }
 }
 
 /// The server's own words, with its hint.
@@ -95,7 +121,7 @@ pub fn refusal(error: &tokio_postgres::Error) -> String {
 }
 
 /// Opens the tables of a folder and listens on a loopback port for this process.
-pub async fn serve_folder(data: &Path, warehouse: Option<&str>, cancel: CancellationToken) -> Result<String, Failure> {
+async fn serve_folder(data: &Path, warehouse: Option<&str>, cancel: CancellationToken) -> Result<String, Failure> {
     let (sessions, tables) = open_folder(data, warehouse).await?;
     let mut config = PostgresConfig::new(([127, 0, 0, 1], 0).into());
     config.procedures = Some(TableProcedures::offline(tables, Arc::new(SystemClock)));

@@ -1,6 +1,7 @@
 //! `hoga status`: what a running hoga says of itself.
 
-use crate::cli::StatusArgs;
+use crate::cli::{PageArgs, StatusArgs};
+use crate::commands::page::PageClient;
 use crate::failure::{Failure, with_causes};
 use crate::output;
 use hoga_serve::health::{Health, NewFieldHealth};
@@ -11,7 +12,7 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::external(format!("cannot start the runtime: {error}")))?;
-    let text = runtime.block_on(fetch(&args.http))?;
+    let text = runtime.block_on(fetch(&args.page))?;
     if args.json {
         return output::line!("{text}");
     }
@@ -19,24 +20,17 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
 }
 
 /// What a running hoga says of itself.
-pub async fn health(address: &str) -> Result<Health, Failure> {
-    read(&fetch(address).await?)
+pub async fn health(page: &PageArgs) -> Result<Health, Failure> {
+    read(&fetch(page).await?)
 }
 
 fn read(text: &str) -> Result<Health, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::external(format!("the answer is not a status: {error}")))
 }
 
-async fn fetch(address: &str) -> Result<String, Failure> {
-    let url = format!("http://{}/api/status", address.trim_start_matches("http://").trim_end_matches('/'));
-    let failed = |error: reqwest::Error| {
-        Failure::external(format!(
-            "no hoga answers at {url} ({}); start one with: hoga up, or name its page with --http",
-            with_causes(&error)
-        ))
-    };
-    let answer = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-    answer.text().await.map_err(failed)
+async fn fetch(page: &PageArgs) -> Result<String, Failure> {
+    let answer = PageClient::of(page)?.get("/api/status").await?;
+    answer.text().await.map_err(|error| Failure::external(format!("the status broke off: {}", with_causes(&error))))
 }
 
 fn in_words(health: &Health) -> String {

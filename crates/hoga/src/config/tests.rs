@@ -1,6 +1,7 @@
 //! Precedence, units, and that all mistakes are told at once, each with its origin.
 
 use super::*;
+use crate::cli::ExchangeArgs;
 
 fn resolve(args: UpArgs, environment: &[(&str, &str)], file: &str) -> Result<UpConfig, String> {
     let lookup =
@@ -12,7 +13,10 @@ fn resolve(args: UpArgs, environment: &[(&str, &str)], file: &str) -> Result<UpC
 fn flag_over_environment_over_file_over_default() {
     let file = "markets = \"BTC\"\nhttp = \"127.0.0.1:1\"\npostgres = \"127.0.0.1:2\"\nsim-markets = 7";
     let environment = [("HOGA_MARKETS", "USDT"), ("HOGA_HTTP", "127.0.0.1:3")];
-    let args = UpArgs { markets: Some("all".into()), ..UpArgs::default() };
+    let args = UpArgs {
+        exchange: ExchangeArgs { markets: Some("all".into()), ..ExchangeArgs::default() },
+        ..UpArgs::default()
+    };
     let config = resolve(args, &environment, file).expect("all values are valid");
     assert_eq!(config.markets, "all");
     assert_eq!(config.http.port(), 3);
@@ -25,7 +29,10 @@ fn flag_over_environment_over_file_over_default() {
 
 #[test]
 fn all_mistakes_at_once_with_their_origin() {
-    let args = UpArgs { source: Some("binance".into()), ..UpArgs::default() };
+    let args = UpArgs {
+        exchange: ExchangeArgs { source: Some("binance".into()), ..ExchangeArgs::default() },
+        ..UpArgs::default()
+    };
     let message = resolve(args, &[("HOGA_CHECKPOINT_INTERVAL", "abc")], "colour = \"red\"\nhttp = true");
     let Err(message) = message else { unreachable!("four mistakes") };
     for part in

@@ -1,9 +1,10 @@
 //! The SQL of an audit, and its answers read. The work is done where the tables are; what comes back is findings. Pure but for [`Tables`].
 
 use super::finding::{Finding, Problem, Values};
-use crate::bars::{self, BAR_VALUES, BarSize};
-use crate::commands::sql::{connect, refusal};
+use crate::bars::{self, BAR_VALUES};
+use crate::commands::sql::refusal;
 use crate::failure::{Failure, with_causes};
+use hoga_engine::bars::Size;
 use hoga_model::Market;
 use std::str::FromStr;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
@@ -38,8 +39,7 @@ pub struct GapRow {
 }
 
 impl Tables {
-    pub async fn open(url: &str, markets: &str) -> Result<Tables, Failure> {
-        let client = connect(url).await?;
+    pub async fn open(client: Client, markets: &str) -> Result<Tables, Failure> {
         let mut tables = Tables { client, markets: markets_condition(markets)?, names: Vec::new() };
         let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'upbit'";
         tables.names = tables.rows(sql).await?.iter().map(|row| text(row, 0)).collect();
@@ -76,20 +76,20 @@ impl Tables {
     }
 
     /// The end of the newest bar of this size that was written: all before it are closed.
-    pub async fn closed_ms(&self, size: &BarSize) -> Result<Option<i64>, Failure> {
-        self.maybe_number(&format!("SELECT max(CAST(window_end AS BIGINT)) FROM upbit.{}", size.table)).await
+    pub async fn closed_ms(&self, size: Size) -> Result<Option<i64>, Failure> {
+        self.maybe_number(&format!("SELECT max(CAST(window_end AS BIGINT)) FROM upbit.{}", size.table())).await
     }
 
-    pub async fn count_bars(&self, size: &BarSize, from_ms: i64, to_ms: i64) -> Result<u64, Failure> {
+    pub async fn count_bars(&self, size: Size, from_ms: i64, to_ms: i64) -> Result<u64, Failure> {
         let condition = bars::between("window_start", from_ms, to_ms);
-        let sql = format!("SELECT count(*) FROM upbit.{} WHERE {condition}{}", size.table, self.markets);
+        let sql = format!("SELECT count(*) FROM upbit.{} WHERE {condition}{}", size.table(), self.markets);
         Ok(self.maybe_number(&sql).await?.unwrap_or(0) as u64)
     }
 
     /// The bars between these times, starts of bars both, that are not what their trades give. A bar that ends after `closed_ms` may be missing.
     pub async fn bar_differences(
         &self,
-        size: &'static BarSize,
+        size: Size,
         (from_ms, to_ms): (i64, i64),
         closed_ms: i64,
     ) -> Result<Found, Failure> {
@@ -144,7 +144,7 @@ impl Tables {
     pub async fn minutes(&self, market: &Market, from_ms: i64, to_ms: i64) -> Result<Vec<(i64, [String; 5])>, Failure> {
         let of_market = bars::of_markets(std::slice::from_ref(market));
         let condition = format!("{}{of_market}", bars::between("trade_timestamp", from_ms, to_ms));
-        let minutes = bars::from_trades(&bars::BAR_SIZES[0], &condition);
+        let minutes = bars::from_trades(Size::M1, &condition);
         let sql = format!("SELECT start_ms, open, high, low, close, volume FROM ({minutes}) AS minutes ORDER BY 1");
         let minute = |row: &SimpleQueryRow| Ok((number(row, 0)?, [1, 2, 3, 4, 5].map(|index| text(row, index))));
         self.rows(&sql).await?.iter().map(minute).collect()
@@ -170,8 +170,8 @@ impl Tables {
 }
 
 /// Behind five columns that say which bar: each value by the table, then by the trades.
-fn bar_differences_sql(size: &BarSize, (from_ms, to_ms): (i64, i64), closed_ms: i64, markets: &str) -> String {
-    let table = size.table;
+fn bar_differences_sql(size: Size, (from_ms, to_ms): (i64, i64), closed_ms: i64, markets: &str) -> String {
+    let table = size.table();
     let of_trades = format!("{}{markets}", bars::between("trade_timestamp", from_ms, to_ms));
     let of_table = format!("{}{markets}", bars::between("window_start", from_ms, to_ms));
     let from_trades = bars::from_trades(size, &of_trades);
@@ -188,12 +188,12 @@ fn bar_differences_sql(size: &BarSize, (from_ms, to_ms): (i64, i64), closed_ms: 
          WHERE (b.start_ms IS NULL AND t.start_ms + {} <= {closed_ms}) OR (b.start_ms IS NOT NULL AND ({})) \
          ORDER BY 2, 1 LIMIT {FINDINGS_MAX}",
         values.join(", "),
-        size.ms,
+        size.ms(),
         differ.join(" OR ")
     )
 }
 
-fn read_bar_difference(size: &'static BarSize, row: &SimpleQueryRow) -> Result<Finding, Failure> {
+fn read_bar_difference(size: Size, row: &SimpleQueryRow) -> Result<Finding, Failure> {
     let is = |index: usize| row.get(index) == Some("t");
     let problem = match (is(2), is(3)) {
         (true, _) => Problem::Missing,
@@ -207,7 +207,7 @@ fn read_bar_difference(size: &'static BarSize, row: &SimpleQueryRow) -> Result<F
         expected: value(6 + 2 * place),
     });
     let values = values.filter(|values| problem == Problem::Differs && values.found != values.expected).collect();
-    Ok(Finding::Bar { table: size.table, market: text(row, 0), start: number(row, 1)?, problem, values })
+    Ok(Finding::Bar { table: size.table(), market: text(row, 0), start: number(row, 1)?, problem, values })
 }
 
 /// `all`, or codes and quote currencies with commas, as a condition with an AND before it.
