@@ -5,6 +5,7 @@ mod background;
 pub mod bars;
 pub mod care;
 pub mod collect;
+mod collecting;
 pub mod exchange;
 pub mod health;
 mod kafka;

@@ -29,7 +29,7 @@ const list = new MarketList(
   },
 );
 const summary = new Summary({
-  name: $("market-name"), code: $("market-code"), warning: $("market-warning"), price: $("price"), change: $("change"),
+  name: $("market-name"), code: $("market-code"), marks: $("market-marks"), price: $("price"), change: $("change"),
   facts: $("facts"), strength: $("strength"),
 });
 const chart = new Chart({ canvas: $("canvas"), legend: $("legend"), note: $("chart-note") });

@@ -1,4 +1,5 @@
 // The list of markets: search, order, choice. Only the rows in view exist, so 855 markets cost what 20 do.
+import { showBadges } from "./badges.js";
 import { current, t } from "./language.js";
 import { baseOf, compact, direction, group, make, paint, percent, put, quoteOf, tickDecimals } from "./format.js";
 import { matches } from "./search.js";
@@ -55,8 +56,8 @@ export class MarketList {
   }
 
   setNames(names) {
-    for (const { market, korean_name, english_name, warning } of names) {
-      Object.assign(this.#entry(market), { korean: korean_name, english: english_name, warning });
+    for (const { market, korean_name, english_name, warning, cautions, listed_at } of names) {
+      Object.assign(this.#entry(market), { korean: korean_name, english: english_name, warning, cautions, listedAt: listed_at });
     }
     this.#showQuotes();
     this.#draw();
@@ -109,7 +110,7 @@ export class MarketList {
   #entry(market) {
     let entry = this.#entries.get(market);
     if (!entry) {
-      entry = { market, korean: "", english: "", warning: false, ticker: null, moved: "" };
+      entry = { market, korean: "", english: "", warning: false, cautions: [], listedAt: null, ticker: null, moved: "" };
       this.#entries.set(market, entry);
     }
     return entry;
@@ -226,14 +227,14 @@ class Row {
     this.element.id = `market-${(Row.#count += 1)}`;
     this.element.setAttribute("role", "option");
     this.name = make("b", "name");
-    this.badge = make("i", "mark");
+    this.marks = make("span", "marks");
     this.code = make("span", "code");
     this.price = make("span", "price");
     this.change = make("span", "change");
     this.difference = make("span", "difference");
     this.turnover = make("span", "turnover");
     const second = make("span", "second");
-    second.append(this.code, this.badge);
+    second.append(this.code, this.marks);
     const names = make("span", "names");
     names.append(this.name, second);
     const changes = make("span", "changes");
@@ -245,7 +246,7 @@ class Row {
   show(entry, index, size, name) {
     this.element.hidden = !entry;
     if (!entry) return;
-    const { market, ticker, warning } = entry;
+    const { market, ticker } = entry;
     const same = this.element.dataset.market === market;
     this.element.dataset.market = market;
     this.element.style.transform = `translateY(${index * ROW_PX}px)`;
@@ -253,7 +254,7 @@ class Row {
     this.element.setAttribute("aria-posinset", index + 1);
     put(this.name, name);
     put(this.code, market);
-    put(this.badge, warning ? t("warning") : "");
+    showBadges(this.marks, entry);
     const decimals = tickDecimals(market, ticker?.trade_price);
     const colour = direction(ticker?.signed_change_rate ?? 0);
     put(this.price, group(ticker?.trade_price, decimals));

@@ -1,4 +1,5 @@
 // The chosen market's name, price and the day's figures; and the document's title.
+import { showBadges } from "./badges.js";
 import { current, t } from "./language.js";
 import { compact, direction, group, make, paint, percent, put, rounded, tickDecimals } from "./format.js";
 import { flash } from "./market_list.js";
@@ -17,7 +18,7 @@ export class Summary {
     const ticker = entry?.ticker;
     put(this.name, name);
     put(this.code, market);
-    this.warning.hidden = !entry?.warning;
+    showBadges(this.marks, entry);
     const decimals = tickDecimals(market, ticker?.trade_price);
     const colour = direction(ticker?.signed_change_rate ?? 0);
     const arrow = { rises: "▲", falls: "▼", even: "" }[colour];

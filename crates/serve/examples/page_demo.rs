@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{Market, MarketInfo};
-use hoga_serve::board::SharedBoard;
+use hoga_serve::board::{ListedMarket, SharedBoard};
 use hoga_serve::health::{
     CheckpointHealth, ExchangeState, Health, JobHealth, LatencyHealth, PartitionHealth, ProcessHealth, SourceHealth,
     StreamHealth, TableHealth, TopicHealth,
@@ -140,13 +140,17 @@ impl RandomMarket {
         market
     }
 
-    fn names(&self) -> Vec<MarketInfo> {
-        let info = |(index, (coin, names)): (usize, (&Coin, &CoinSpec))| MarketInfo {
-            market: Market::parse(&coin.market).expect("a market"),
-            korean_name: names.1.to_owned(),
-            english_name: names.2.to_owned(),
-            warning: index % 9 == 7,
-            cautions: Vec::new(),
+    fn names(&self) -> Vec<ListedMarket> {
+        let cautions = |index| if index % 4 == 2 { vec!["GLOBAL_PRICE_DIFFERENCES".to_owned()] } else { Vec::new() };
+        let info = |(index, (coin, names)): (usize, (&Coin, &CoinSpec))| ListedMarket {
+            info: MarketInfo {
+                market: Market::parse(&coin.market).expect("a market"),
+                korean_name: names.1.to_owned(),
+                english_name: names.2.to_owned(),
+                warning: index % 9 == 7,
+                cautions: cautions(index),
+            },
+            listed_at: (index % 11 == 3).then(|| SystemClock.now_ms() - 86_400_000),
         };
         self.coins.iter().zip(&COINS).enumerate().map(info).collect()
     }

@@ -30,10 +30,18 @@ pub const LEVELS_MAX: usize = 30;
 #[derive(Debug, Default)]
 pub struct Board {
     markets: HashMap<String, MarketBoard>,
-    names: Vec<MarketInfo>,
+    names: Vec<ListedMarket>,
     names_version: u64,
     version: u64,
     rows_ignored: u64,
+}
+
+/// A market as the exchange lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedMarket {
+    pub info: MarketInfo,
+    /// When it came onto the list, in milliseconds since the epoch; None: it was there when we looked first.
+    pub listed_at: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +75,7 @@ impl Board {
     }
 
     /// Replaces the names of all markets.
-    pub fn set_markets(&mut self, markets: Vec<MarketInfo>) {
+    pub fn set_markets(&mut self, markets: Vec<ListedMarket>) {
         self.version += 1;
         self.names_version = self.version;
         self.names = markets;
@@ -85,12 +93,12 @@ impl Board {
     }
 
     /// The names as last set, in Upbit's order.
-    pub fn names(&self) -> &[MarketInfo] {
+    pub fn names(&self) -> &[ListedMarket] {
         &self.names
     }
 
     /// The names, if they were set after `version`.
-    pub fn names_since(&self, version: u64) -> Option<&[MarketInfo]> {
+    pub fn names_since(&self, version: u64) -> Option<&[ListedMarket]> {
         (self.names_version > version).then_some(&*self.names)
     }
 

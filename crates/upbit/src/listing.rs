@@ -153,6 +153,11 @@ impl Listings {
         self.markets.get(market).is_some_and(|known| known.state == State::Delisted)
     }
 
+    /// When it came onto the list; None: it was there when we looked first, or is not known.
+    pub fn listed_at(&self, market: &Market) -> Option<i64> {
+        self.markets.get(market).and_then(|known| known.listed_at)
+    }
+
     /// What is listed, as last seen, with what was missing only once.
     pub fn listed(&self) -> impl Iterator<Item = &Market> {
         self.markets.iter().filter(|(_, known)| known.state == State::Listed).map(|(market, _)| market)

@@ -9,7 +9,8 @@ use crate::up::market_list::{ListKeeper, MarketList, Watching};
 use bytes::Bytes;
 use hoga_log::LogError;
 use hoga_model::time::{Clock, SystemClock};
-use hoga_model::{Faulty, Market, MarketInfo};
+use hoga_model::{Faulty, Market};
+use hoga_serve::board::ListedMarket;
 use hoga_upbit::error::{BoxError, UpbitError};
 use hoga_upbit::gap::Cause;
 use hoga_upbit::listing::{Listing, Listings};
@@ -162,7 +163,7 @@ pub async fn run(
     addresses: &Addresses,
     sink: &mut dyn Sink,
     exchange: &Exchange,
-    on_markets: &(dyn Fn(Vec<MarketInfo>) + Send + Sync),
+    on_markets: &(dyn Fn(Vec<ListedMarket>) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let result = match &config.source {
@@ -184,7 +185,7 @@ async fn live(
     addresses: &Addresses,
     sink: &mut dyn Sink,
     exchange: &Exchange,
-    on_markets: &(dyn Fn(Vec<MarketInfo>) + Send + Sync),
+    on_markets: &(dyn Fn(Vec<ListedMarket>) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let mut on_state = |state: SessionState| exchange.note(&state);
@@ -196,7 +197,7 @@ async fn live(
     let read_ms = clock().now_ms();
     list.begin(&listed, read_ms);
     sink.listen(&chosen);
-    on_markets(listed.into_iter().filter(|info| chosen.contains(&info.market)).collect());
+    on_markets(list.shown(listed, &chosen));
     let (subscription, changes) = watch::channel(Subscription::all_streams(chosen.clone()));
     let watching = Watching { config, addresses, clock: clock(), chosen, subscription, on_markets, read_ms };
     tokio::select! {

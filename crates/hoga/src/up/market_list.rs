@@ -7,6 +7,7 @@ use crate::config::UpConfig;
 use crate::up::collect::Addresses;
 use hoga_model::time::Clock;
 use hoga_model::{Faulty, Market, MarketInfo};
+use hoga_serve::board::ListedMarket;
 use hoga_upbit::backoff::Backoff;
 use hoga_upbit::error::UpbitError;
 use hoga_upbit::listing::{Event, Listing, Listings};
@@ -46,6 +47,13 @@ impl MarketList {
         self.note(listed, now_ms);
     }
 
+    /// Those of the list that are chosen, and since when each is listed.
+    pub fn shown(&self, listed: Vec<MarketInfo>, chosen: &[Market]) -> Vec<ListedMarket> {
+        let is_chosen: HashSet<&Market> = chosen.iter().collect();
+        let chosen = listed.into_iter().filter(|info| is_chosen.contains(&info.market));
+        chosen.map(|info| ListedMarket { listed_at: self.listings.listed_at(&info.market), info }).collect()
+    }
+
     fn note(&mut self, listed: &[MarketInfo], now_ms: i64) -> bool {
         let changes = self.listings.update(listed, now_ms);
         for change in changes.iter().filter(|change| change.event != Event::First) {
@@ -64,8 +72,8 @@ pub struct Watching<'a> {
     /// What is collected, and asked for.
     pub chosen: Vec<Market>,
     pub subscription: watch::Sender<Subscription>,
-    /// Told the chosen markets' names and warnings.
-    pub on_markets: &'a (dyn Fn(Vec<MarketInfo>) + Send + Sync),
+    /// Told the chosen markets' names, warnings, and since when they are listed.
+    pub on_markets: &'a (dyn Fn(Vec<ListedMarket>) + Send + Sync),
     /// When the list was read last.
     pub read_ms: i64,
 }
@@ -118,8 +126,7 @@ impl Watching<'_> {
         }
         self.read_ms = now_ms;
         if has_changed {
-            let is_chosen: HashSet<&Market> = self.chosen.iter().collect();
-            (self.on_markets)(listed.into_iter().filter(|info| is_chosen.contains(&info.market)).collect());
+            (self.on_markets)(list.shown(listed, &self.chosen));
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Which rooms there are and how they are connected. The only place that knows all of them, and the only one that decides
 //! what stops the process.
 
-use crate::cluster::{Cluster, PipelineLog, Relay, RelayParts};
-use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, listing_log, trade_index};
+use crate::cluster::{Cluster, PipelineLog, Relay};
+use crate::collector::CollectorStats;
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::output;
-use crate::repair::{RepairStatus, Repairer, SharedCollector, TradeTable};
 use crate::up::PARTITIONS;
-use crate::up::backfill::{self, Backfiller};
+use crate::up::backfill;
 use crate::up::bars::{BarCorrector, BarStatus};
 use crate::up::care::Care;
-use crate::up::collect::{self, Addresses, Intake, Sink};
+use crate::up::collect::{self, Addresses};
+use crate::up::collecting::{self, Collecting};
 use crate::up::exchange::Exchange;
 use crate::up::health::{HealthReport, ReportParts};
 use crate::up::kafka::Kafka;
@@ -23,22 +23,18 @@ use hoga_engine::flow::sink_topic_meanings;
 use hoga_engine::graph::Graph;
 use hoga_engine::{Engine, EngineOptions, FlowOptions, QueryLimits, QueryService, Recovery};
 use hoga_log::{Compression, DiskLog, DiskOptions, Log, LogError, Retention, TopicSpec};
+use hoga_model::StreamKind;
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::time::{Clock, SystemClock};
-use hoga_model::{MarketInfo, StreamKind};
-use hoga_serve::board::SharedBoard;
+use hoga_serve::board::{ListedMarket, SharedBoard};
 use hoga_serve::http::backfill::Backfills;
 use hoga_serve::http::{self, Feed, HttpConfig, HttpState};
 use hoga_serve::postgres::{self, PostgresConfig};
 use hoga_serve::{Secret, SessionFactory};
 use hoga_upbit::frame::known_fields;
-use hoga_upbit::gap::Ledger;
-use hoga_upbit::listing::Listings;
 use hoga_upbit::sim::{self, SimConfig};
-use hoga_upbit::standby::TradeIndex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -49,20 +45,20 @@ pub const BUILT_IN_PIPELINE_NAME: &str = "pipeline/upbit.sql";
 pub const QUERY_PARTITIONS: usize = 2;
 
 /// Everything that is open before the first event comes.
-struct Rooms {
-    log: Arc<dyn Log>,
+pub(super) struct Rooms {
+    pub(super) log: Arc<dyn Log>,
     /// Where the log is: the data folder, or a cluster.
-    place: Place,
+    pub(super) place: Place,
     /// The log as the engine sees it, in a cluster.
     pipeline: Option<Arc<PipelineLog>>,
-    engine: Arc<Engine>,
-    queries: Arc<QueryService>,
-    clock: Arc<dyn Clock>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) queries: Arc<QueryService>,
+    pub(super) clock: Arc<dyn Clock>,
     /// What the pipeline reads and writes.
     topics: Vec<String>,
 }
 
-enum Place {
+pub(super) enum Place {
     Disk(Arc<DiskLog>),
     Cluster(Cluster),
 }
@@ -95,7 +91,7 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
     };
     let broker = kafka.as_ref().map(|kafka| kafka.broker.clone());
     let Collecting { mut sink, relay, repairer, backfiller } =
-        start_collector(&config, &rooms, &stats, &exchange, &cancel).await?;
+        collecting::start(&config, &rooms, &stats, &exchange, &cancel).await?;
     let care = Care::new(rooms.engine.tables(), rooms.clock.clone());
     let corrector = bar_corrector(&rooms);
     let report = HealthReport::new(ReportParts {
@@ -152,7 +148,7 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
     if let Some(backfiller) = &backfiller {
         backfiller.begin(&addresses.rest_url);
     }
-    let on_markets = |markets: Vec<MarketInfo>| board.lock().set_markets(markets);
+    let on_markets = |markets: Vec<ListedMarket>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));
     let correcting = corrector.and_then(|corrector| corrector.start(cancel.clone()));
     let collected = match playback {
@@ -214,69 +210,6 @@ fn bar_corrector(rooms: &Rooms) -> Option<BarCorrector> {
         clock: rooms.clock.clone(),
         status: Arc::new(BarStatus::default()),
     })
-}
-
-/// What collects: where a session's frames go, and who asks for those that were missed.
-struct Collecting {
-    sink: Box<dyn Sink>,
-    /// Of a cluster.
-    relay: Option<Relay>,
-    /// Of an exchange and a log of this process's own.
-    repairer: Option<Repairer>,
-    /// Likewise.
-    backfiller: Option<Backfiller>,
-}
-
-/// Frames go into this process's own log, or to the thread that writes into a cluster.
-async fn start_collector(
-    config: &UpConfig,
-    rooms: &Rooms,
-    stats: &Arc<CollectorStats>,
-    exchange: &Arc<Exchange>,
-    cancel: &CancellationToken,
-) -> Result<Collecting, Failure> {
-    let is_recording = matches!(config.source, Source::Replay(_) | Source::Log(_));
-    match &rooms.place {
-        Place::Disk(disk) => {
-            let Collected { trades, ledger, last_run_ms, listings } =
-                load_collected(&config.data, disk.clone()).await?;
-            let mut collector = Collector::new(rooms.log.clone(), trades, ledger, stats.clone());
-            let now_ms = rooms.clock.now_ms();
-            // a recording says nothing about what the exchange sent since
-            if let Some(last_run_ms) = last_run_ms.filter(|_| !is_recording) {
-                collector
-                    .restart(last_run_ms, &listings, now_ms)
-                    .map_err(|error| Failure::external(error.to_string()))?;
-            }
-            let collector: SharedCollector = Arc::new(Mutex::new(collector));
-            let saver = TradeSaver::new(trade_index_path(&config.data), rooms.log.clone());
-            let repairer = Repairer {
-                collector: collector.clone(),
-                log: rooms.log.clone(),
-                clock: rooms.clock.clone(),
-                status: Arc::new(RepairStatus::default()),
-                cancel: cancel.clone(),
-                verify_interval: config.verify_interval,
-                last_run_ms,
-                trade_table: TradeTable::of(rooms.engine.clone(), rooms.queries.clone(), rooms.log.clone()),
-            };
-            let backfiller = Backfiller::new(collector.clone(), repairer.status.clone(), rooms.clock.clone());
-            let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
-            let sink =
-                Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms, is_dark: true, listings });
-            let (repairer, backfiller) = match is_recording {
-                true => (None, None),
-                false => (Some(repairer), Some(backfiller)),
-            };
-            Ok(Collecting { sink, relay: None, repairer, backfiller })
-        }
-        Place::Cluster(cluster) => {
-            let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
-            let relay = Relay::start(cluster, parts)?;
-            let sink = relay.sink(exchange.clone(), is_recording);
-            Ok(Collecting { sink, relay: Some(relay), repairer: None, backfiller: None })
-        }
-    }
 }
 
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
@@ -425,35 +358,6 @@ fn tell_recovery(recovery: &Recovery) {
         records_to_replay = replayed,
         "went on from the last checkpoint"
     );
-}
-
-/// What earlier runs collected.
-struct Collected {
-    /// The newest of them.
-    trades: TradeIndex,
-    ledger: Ledger,
-    /// When the newest event was received.
-    last_run_ms: Option<i64>,
-    listings: Listings,
-}
-
-/// Reading topics is disk work: off the async workers.
-async fn load_collected(data: &Path, log: Arc<DiskLog>) -> Result<Collected, Failure> {
-    let path = trade_index_path(data);
-    let load = move || {
-        let trades = trade_index::load(&path, &*log)?;
-        let (ledger, last_run_ms) = gap_log::load(&*log)?;
-        let listings = listing_log::load(&*log)?;
-        Ok(Collected { trades, ledger, last_run_ms, listings })
-    };
-    let loaded: Result<Result<_, trade_index::IndexError>, _> = tokio::task::spawn_blocking(load).await;
-    loaded
-        .map_err(|error| Failure::external(format!("reading the trade topic ended badly: {error}")))?
-        .map_err(|error| Failure::of(&error))
-}
-
-fn trade_index_path(data: &Path) -> PathBuf {
-    data.join("trade-index.json")
 }
 
 /// The listeners, and how to tell them that the process is ready.

@@ -130,7 +130,8 @@ fn names_are_sent_once() {
     let before = board.version();
     let market = hoga_model::Market::parse("KRW-BTC").expect("a market");
     let (korean_name, english_name) = ("비트코인".to_owned(), "Bitcoin".to_owned());
-    board.set_markets(vec![MarketInfo { market, korean_name, english_name, warning: false, cautions: Vec::new() }]);
+    let info = MarketInfo { market, korean_name, english_name, warning: false, cautions: Vec::new() };
+    board.set_markets(vec![ListedMarket { info, listed_at: None }]);
     assert_eq!(board.names_since(before).map(<[_]>::len), Some(1));
     assert!(board.names_since(board.version()).is_none());
 }

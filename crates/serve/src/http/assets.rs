@@ -30,10 +30,11 @@ macro_rules! asset {
 static PAGE: Asset = asset!("index.html", HTML);
 static LOGIN: Asset = asset!("login.html", HTML);
 
-static ASSETS: [Asset; 23] = [
+static ASSETS: [Asset; 24] = [
     asset!("style.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", SCRIPT),
+    asset!("badges.js", SCRIPT),
     asset!("bars.js", SCRIPT),
     asset!("book.js", SCRIPT),
     asset!("chart.js", SCRIPT),

@@ -6,11 +6,12 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use hoga_model::{Market, MarketInfo};
+use hoga_model::Market;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Refusal};
 use super::{Shared, metrics as metrics_text};
+use crate::board::ListedMarket;
 
 pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     if *shared.ready.borrow() {
@@ -63,19 +64,23 @@ pub(super) fn parse_market(code: &str) -> Result<Market, Refusal> {
     Market::parse(code).map_err(|error| Refusal::bad_request(error.to_string()))
 }
 
-pub(super) fn names_json(names: &[MarketInfo]) -> String {
+pub(super) fn names_json(names: &[ListedMarket]) -> String {
     #[derive(Serialize)]
     struct Name<'a> {
         market: &'a str,
         korean_name: &'a str,
         english_name: &'a str,
         warning: bool,
+        cautions: &'a [String],
+        listed_at: Option<i64>,
     }
-    let names = names.iter().map(|info| Name {
+    let names = names.iter().map(|ListedMarket { info, listed_at }| Name {
         market: info.market.as_str(),
         korean_name: &info.korean_name,
         english_name: &info.english_name,
         warning: info.warning,
+        cautions: &info.cautions,
+        listed_at: *listed_at,
     });
     answer::to_json(&names.collect::<Vec<_>>())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use hoga_model::{Market, MarketInfo};
-use hoga_serve::board::SharedBoard;
+use hoga_serve::board::{ListedMarket, SharedBoard};
 use hoga_serve::health::{ExchangeState, Health, SourceHealth};
 use hoga_serve::http::backfill::NoBackfills;
 use hoga_serve::http::{Feed, HttpConfig, HttpState, RunningHttp, STREAMS_MAX, serve};
@@ -224,19 +224,19 @@ async fn the_stream_brings_everything_and_then_what_is_new() {
     let page = Page::start(None).await;
     let market = Market::parse("KRW-BTC").expect("a market");
     let (korean_name, english_name) = ("비트코인".to_owned(), "Bitcoin".to_owned());
-    page.board.lock().set_markets(vec![MarketInfo {
-        market,
-        korean_name,
-        english_name,
-        warning: true,
-        cautions: Vec::new(),
-    }]);
+    let cautions = vec!["GLOBAL_PRICE_DIFFERENCES".to_owned()];
+    let info = MarketInfo { market, korean_name, english_name, warning: true, cautions };
+    page.board.lock().set_markets(vec![ListedMarket { info, listed_at: Some(NOON) }]);
     page.tickers.send(tickers(&[TickerRow("KRW-BTC", "95000000", "94000000", "1", NOON)])).expect("a reader");
     page.trades.send(trades(&[trade(7, 0), trade(3, 0)])).expect("a reader");
     wait_until(|| page.board.lock().trades_since("KRW-BTC", 0).len() == 2).await;
 
     let mut stream = Client::open(page.http.local_addr, &get("/api/stream?market=KRW-BTC")).await;
-    assert_eq!(stream.event("markets").await[0]["korean_name"], "비트코인");
+    let expected = json!({
+        "market": "KRW-BTC", "korean_name": "비트코인", "english_name": "Bitcoin", "warning": true,
+        "cautions": ["GLOBAL_PRICE_DIFFERENCES"], "listed_at": NOON
+    });
+    assert_eq!(stream.event("markets").await[0], expected);
     assert_eq!(stream.event("board").await[0]["trade_price"], "95000000");
     let first = stream.event("trades").await;
     assert_eq!((&first["reset"], ids(&first)), (&json!(true), vec!["3".to_owned(), "7".to_owned()]));
