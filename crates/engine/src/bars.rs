@@ -35,12 +35,14 @@ pub(crate) struct BarNodes {
     gap_sink: Option<NodeId>,
     /// The source of corrections.
     corrections: NodeId,
+    /// The source of trades.
+    trades: NodeId,
 }
 
 impl BarNodes {
     /// None if the graph lacks a size, the trades or the topic of corrections: then bars stay as they closed.
     pub(crate) fn of(graph: &Graph) -> Option<BarNodes> {
-        lake_sink(graph, StreamKind::Trade.as_str())?;
+        let (_, trades) = above(graph, lake_sink(graph, StreamKind::Trade.as_str())?);
         let mut windows = [0; Size::ALL.len()];
         let mut corrections = None;
         for (place, size) in windows.iter_mut().zip(Size::ALL) {
@@ -54,7 +56,8 @@ impl BarNodes {
         let input = &graph.nodes[*minute.inputs.first()?].schema;
         let late_columns = (*aggregate.keys.first()?, minute_time(aggregate)?);
         matches!(input.field(late_columns.0).data_type(), DataType::Utf8).then_some(())?;
-        Some(BarNodes { windows, late_columns, gap_sink: lake_sink(graph, "gap"), corrections: corrections? })
+        let gap_sink = lake_sink(graph, "gap");
+        Some(BarNodes { windows, late_columns, gap_sink, corrections: corrections?, trades: trades? })
     }
 }
 

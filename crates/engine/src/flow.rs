@@ -268,6 +268,20 @@ impl Flow {
         Ok(self.source_status(index)?.lag_records == 0)
     }
 
+    /// Where a source's topic ends now, by partition.
+    pub(crate) fn ends_of(&self, source: NodeId) -> Result<Offsets, EngineError> {
+        let Some(index) = self.sources.iter().position(|one| one.node == source) else { return Ok(Offsets::new()) };
+        let partitions = self.source_status(index)?.partitions;
+        Ok(partitions.into_iter().map(|status| (status.partition, status.end)).collect())
+    }
+
+    /// Whether a source has read all before these ends.
+    pub(crate) fn has_read_to(&self, source: NodeId, ends: &Offsets) -> bool {
+        let Some(source) = self.sources.iter().find(|one| one.node == source) else { return true };
+        let offsets = source.offsets();
+        ends.iter().all(|(partition, end)| offsets.get(partition).is_none_or(|offset| offset >= end))
+    }
+
     /// Who waits for a better time gives up: the process stops.
     pub fn stop(&self) {
         self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);

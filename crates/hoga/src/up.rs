@@ -17,6 +17,7 @@ pub mod procedures;
 pub mod process;
 mod program_pages;
 pub mod sampler;
+mod shared_bars;
 mod topics;
 pub mod topology;
 

@@ -4,6 +4,7 @@ use super::bits::{Bits, Size};
 use super::decide::{Decision, Found, Minutes, State, Values, bar_of, decide, overlaps};
 use super::read::{Extent, bars_of_table, holes, minutes_of_trades};
 use super::touched::Taken;
+use crate::checkpoint::Offsets;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::query::QueryService;
@@ -32,6 +33,20 @@ impl Pass {
         self.right.iter().for_each(|(taken, right)| bars.touched.settle(taken, *right));
     }
 
+    /// Corrections that are not this process's to write are left out, and their bars settled as they are.
+    pub fn leave(&mut self, is_ours: impl Fn(&Correction) -> bool) {
+        let (ours, left) = std::mem::take(&mut self.corrections).into_iter().partition(is_ours);
+        self.corrections = ours;
+        let left: Vec<Correction> = left;
+        for correction in &left {
+            let right = self.right.iter_mut().find(|(taken, _)| taken.market == correction.market);
+            let bar = correction.start_ms.rem_euclid(MS_PER_DAY) / correction.size.ms();
+            if let (Some((_, right)), Ok(bar)) = (right, usize::try_from(bar)) {
+                right.add(correction.size, bar, bar);
+            }
+        }
+    }
+
     /// Behind whom the next look begins.
     pub fn last(&self) -> Option<(i64, String)> {
         self.right.last().map(|(taken, _)| (taken.day, taken.market.clone()))
@@ -42,8 +57,8 @@ impl Pass {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correction {
     pub market: String,
-    size: Size,
-    start_ms: i64,
+    pub size: Size,
+    pub start_ms: i64,
     values: Values,
     state: State,
 }
@@ -77,6 +92,17 @@ impl Correction {
 }
 
 impl Engine {
+    /// Where the topic that the trades come from ends now. None: the pipeline makes no bars.
+    pub fn trade_ends(&self) -> Result<Option<Offsets>, EngineError> {
+        let Some(bars) = self.flow.bars() else { return Ok(None) };
+        self.flow.ends_of(bars.nodes.trades).map(Some)
+    }
+
+    /// Whether all trades before these ends are in the tables.
+    pub fn has_trades(&self, ends: &Offsets) -> bool {
+        self.flow.bars().is_none_or(|bars| self.flow.has_read_to(bars.nodes.trades, ends))
+    }
+
     /// Looks at touched bars that are over, of some markets of one day, behind the market and day of `after`. None: there is nothing to look at,
     /// or corrections that were written are not in the tables yet, or the pipeline makes no bars.
     pub async fn check_bars(

@@ -16,7 +16,7 @@ fn the_built_in_pipeline_makes_bars_that_can_be_corrected() {
     assert!(nodes.windows.iter().all(|id| matches!(graph.nodes[*id].kind, NodeKind::WindowAggregate(_))));
     let distinct: std::collections::BTreeSet<_> = nodes.windows.iter().collect();
     assert_eq!(distinct.len(), Size::ALL.len());
-    assert_eq!(name(nodes.corrections), "source upbit-bar");
+    assert_eq!((name(nodes.corrections), name(nodes.trades)), ("source upbit-bar", "source upbit-trade"));
     assert!(nodes.gap_sink.is_some());
     let input = &graph.nodes[graph.nodes[nodes.windows[0]].inputs[0]].schema;
     let (market, time) = nodes.late_columns;

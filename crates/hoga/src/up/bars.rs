@@ -4,8 +4,11 @@
 //! what a bar must be (`hoga_engine::bars`). A process that dies between two lines looks again after the start: to write a correction twice
 //! is harmless, and none is settled before it was seen in its table.
 
-use crate::failure::with_causes;
+use crate::cluster::Relay;
+use crate::failure::{Failure, with_causes};
 use crate::up::PARTITIONS;
+use crate::up::shared_bars::SharedBars;
+use crate::up::topology::Rooms;
 use bytes::Bytes;
 use hoga_engine::bars::Correction;
 use hoga_engine::{Engine, EngineError, QueryService};
@@ -25,6 +28,9 @@ const IDLE_WAIT: Duration = Duration::from_millis(500);
 const RESTS_PER_LOOK: u32 = 4;
 const REST_MIN: Duration = Duration::from_millis(50);
 const REST_MAX: Duration = Duration::from_secs(30);
+/// In a cluster: for trades that are in the topic to be in the table.
+const TRADES_WAIT: Duration = Duration::from_millis(20);
+const TRADES_WAIT_MAX: Duration = Duration::from_secs(2);
 /// After a failure, doubled each time in a row.
 const FAILED_WAIT: Duration = Duration::from_secs(1);
 const FAILED_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -44,6 +50,40 @@ pub struct BarCorrector {
     pub log: Arc<dyn Log>,
     pub clock: Arc<dyn Clock>,
     pub status: Arc<BarStatus>,
+    /// In a cluster, where others correct too.
+    pub shared: Option<SharedBars>,
+}
+
+/// What came of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// There was nothing to look at, or it is too early.
+    Nothing,
+    Done,
+}
+
+/// Who computes bars again. In a cluster only those whose bars mean the same: they run the built-in pipeline.
+pub(super) fn corrector(rooms: &Rooms, relay: Option<&Relay>) -> Result<Option<BarCorrector>, Failure> {
+    if !rooms.corrects_bars {
+        return Ok(None);
+    }
+    let shared = match relay.map(Relay::health) {
+        Some(health) => {
+            let leads = Arc::new(move || health().leading);
+            let now_ms = rooms.clock.now_ms();
+            let opened = tokio::task::block_in_place(|| SharedBars::open(&*rooms.log, now_ms, leads));
+            Some(opened.map_err(|error| Failure::of(&error))?)
+        }
+        None => None,
+    };
+    Ok(Some(BarCorrector {
+        engine: rooms.engine.clone(),
+        queries: rooms.queries.clone(),
+        log: rooms.log.clone(),
+        clock: rooms.clock.clone(),
+        status: Arc::new(BarStatus::default()),
+        shared,
+    }))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +106,7 @@ impl BarCorrector {
         Some(tokio::spawn(self.run(cancel)))
     }
 
-    async fn run(self, cancel: CancellationToken) {
+    async fn run(mut self, cancel: CancellationToken) {
         let mut after = None;
         let mut failures = 0;
         let mut wait = IDLE_WAIT;
@@ -82,8 +122,8 @@ impl BarCorrector {
                 looked = Box::pin(self.look(&mut after)) => looked,
             };
             wait = match looked {
-                Ok(false) => IDLE_WAIT,
-                Ok(true) => (begun.elapsed() * RESTS_PER_LOOK).clamp(REST_MIN, REST_MAX),
+                Ok(Looked::Nothing) => IDLE_WAIT,
+                Ok(Looked::Done) => (begun.elapsed() * RESTS_PER_LOOK).clamp(REST_MIN, REST_MAX),
                 Err(error) => {
                     tracing::error!(
                         reason = with_causes(&error),
@@ -100,9 +140,14 @@ impl BarCorrector {
         }
     }
 
-    /// False if there was nothing to look at.
-    async fn look(&self, after: &mut Option<(i64, String)>) -> Result<bool, CorrectError> {
-        let Some(pass) = self.engine.check_bars(&self.queries, after.as_ref()).await? else { return Ok(false) };
+    async fn look(&mut self, after: &mut Option<(i64, String)>) -> Result<Looked, CorrectError> {
+        // one that knows fewer trades than another would undo what that one has written
+        if self.shared.is_some() && !self.has_all_trades().await? {
+            return Ok(Looked::Nothing);
+        }
+        let looked = self.engine.check_bars(&self.queries, after.as_ref()).await?;
+        let Some(mut pass) = looked else { return Ok(Looked::Nothing) };
+        let is_early = self.shared.as_mut().is_some_and(|shared| shared.take_turn(&mut pass, Instant::now()));
         if !pass.corrections.is_empty() {
             let (log, now_ms) = (self.log.clone(), self.clock.now_ms());
             let records = by_partition(&pass.corrections, now_ms);
@@ -115,6 +160,19 @@ impl BarCorrector {
         self.status.corrected.fetch_add(pass.corrections.len() as u64, Ordering::Relaxed);
         self.status.unexplained.fetch_add(pass.unexplained as u64, Ordering::Relaxed);
         *after = pass.last();
+        Ok(if is_early && pass.corrections.is_empty() { Looked::Nothing } else { Looked::Done })
+    }
+
+    /// Whether the trades that are in the topic now are in the table in a moment.
+    async fn has_all_trades(&self) -> Result<bool, EngineError> {
+        let Some(ends) = self.engine.trade_ends()? else { return Ok(true) };
+        let until = Instant::now() + TRADES_WAIT_MAX;
+        while !self.engine.has_trades(&ends) {
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            tokio::time::sleep(TRADES_WAIT).await;
+        }
         Ok(true)
     }
 }

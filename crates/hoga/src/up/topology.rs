@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::up::PARTITIONS;
 use crate::up::backfill;
-use crate::up::bars::{BarCorrector, BarStatus};
+use crate::up::bars;
 use crate::up::care::Care;
 use crate::up::collect::{self, Addresses};
 use crate::up::collecting::{self, Collecting};
@@ -56,6 +56,8 @@ pub(super) struct Rooms {
     pub(super) clock: Arc<dyn Clock>,
     /// What the pipeline reads and writes.
     topics: Vec<String>,
+    /// Bars that had closed before a trade came are computed again.
+    pub(super) corrects_bars: bool,
 }
 
 pub(super) enum Place {
@@ -93,7 +95,7 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
     let Collecting { mut sink, relay, repairer, backfiller } =
         collecting::start(&config, &rooms, &stats, &exchange, &cancel).await?;
     let care = Care::new(rooms.engine.tables(), rooms.clock.clone());
-    let corrector = bar_corrector(&rooms);
+    let corrector = bars::corrector(&rooms, relay.as_ref())?;
     let report = HealthReport::new(ReportParts {
         exchange: exchange.clone(),
         collector: stats,
@@ -200,18 +202,6 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
     Ok(())
 }
 
-/// In a cluster several processes would write what each knows, and the last would win: there bars stay as they closed.
-fn bar_corrector(rooms: &Rooms) -> Option<BarCorrector> {
-    rooms.place.disk()?;
-    Some(BarCorrector {
-        engine: rooms.engine.clone(),
-        queries: rooms.queries.clone(),
-        log: rooms.log.clone(),
-        clock: rooms.clock.clone(),
-        status: Arc::new(BarStatus::default()),
-    })
-}
-
 /// Opens the data folder: log, lake, engine. What a crash left is mended and told.
 async fn open_rooms(
     config: &UpConfig,
@@ -265,6 +255,7 @@ async fn open_rooms(
     };
     let of_engine = pipeline.clone().map_or_else(|| log.clone(), PipelineLog::as_log);
     let lake = Box::pin(config.warehouse.open(&config.data)).await?;
+    let corrects_bars = place.disk().is_some() || config.pipeline.is_none();
     let options = EngineOptions {
         checkpoint_folder: config.data.join("checkpoints"),
         checkpoint_interval: config.checkpoint_interval,
@@ -273,7 +264,7 @@ async fn open_rooms(
         flow: FlowOptions {
             parallelism: config.parallelism,
             state_bytes_max: config.state_memory,
-            corrects_bars: place.disk().is_some(),
+            corrects_bars,
             known_fields: Some(StreamKind::ALL.map(|kind| (kind.topic().to_owned(), known_fields(kind))).into()),
             silent,
             ..FlowOptions::default()
@@ -289,7 +280,8 @@ async fn open_rooms(
     };
     let queries = QueryService::new(engine.tables(), &limits)
         .map_err(|error| Failure::external(format!("cannot prepare the query service: {error}")))?;
-    Ok(Rooms { log, place, pipeline, engine: Arc::new(engine), queries: Arc::new(queries), clock, topics })
+    let (engine, queries) = (Arc::new(engine), Arc::new(queries));
+    Ok(Rooms { log, place, pipeline, engine, queries, clock, topics, corrects_bars })
 }
 
 fn open_log(config: &UpConfig, clock: &Arc<dyn Clock>) -> Result<Arc<DiskLog>, Failure> {

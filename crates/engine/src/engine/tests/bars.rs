@@ -14,6 +14,7 @@ use hoga_model::time::{MS_PER_DAY, ManualClock};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SEEDS: std::ops::Range<u64> = 0..25;
+const SHARED_SEEDS: std::ops::Range<u64> = 100..108;
 const STEPS: usize = 60;
 const PARTITIONS: u32 = 3;
 const MARKETS: [&str; 3] = ["KRW-A", "KRW-B", "KRW-C"];
@@ -36,49 +37,56 @@ struct Gap {
     state: &'static str,
 }
 
-struct Market {
+/// One of those that run the pipeline on the log.
+struct Process {
     folder: tempfile::TempDir,
-    log: Arc<MemoryLog>,
     engine: Option<Arc<Engine>>,
+    after: Option<(i64, String)>,
+}
+
+struct Market {
+    log: Arc<MemoryLog>,
+    processes: Vec<Process>,
     /// By market.
     trades: [Vec<Trade>; MARKETS.len()],
     gaps: [Vec<Gap>; MARKETS.len()],
     now: i64,
     next_id: i64,
-    after: Option<(i64, String)>,
     corrections: usize,
 }
 
 impl Market {
-    async fn new() -> Market {
+    async fn new(processes: usize) -> Market {
         let log = MemoryLog::default();
         for topic in ["upbit-ticker", "upbit-trade", "upbit-orderbook", GAP_TOPIC, BAR_TOPIC, "upbit-alert"] {
             log.create_topic(&TopicSpec::new(topic, PARTITIONS)).expect("a new topic");
         }
         log.create_topic(&TopicSpec::new(DEAD_LETTER_TOPIC, 1)).expect("a new topic");
+        let process = |_| Process { folder: memory_folder(), engine: None, after: None };
         let mut market = Market {
-            folder: memory_folder(),
             log: Arc::new(log),
-            engine: None,
+            processes: (0..processes).map(process).collect(),
             trades: Default::default(),
             gaps: Default::default(),
             now: START_MS,
             next_id: 1_000,
-            after: None,
             corrections: 0,
         };
-        market.start().await;
+        for process in 0..processes {
+            market.start(process).await;
+        }
         market
     }
 
-    async fn start(&mut self) {
+    async fn start(&mut self, process: usize) {
+        let folder = self.processes[process].folder.path();
         let text = include_str!("../../../../../pipeline/upbit.sql");
         let pipeline = hoga_sql::parse_pipeline("upbit.sql", text, &|_| Some("x".into())).expect("it is read");
         let graph = crate::plan::plan_pipeline(&pipeline).expect("it plans").graph;
-        let warehouse = self.folder.path().join("warehouse");
+        let warehouse = folder.join("warehouse");
         let lake = Lake::open(LakeOptions { warehouse, commit_user: "test".into() }).expect("a lake");
         let options = EngineOptions {
-            checkpoint_folder: self.folder.path().join("checkpoints"),
+            checkpoint_folder: folder.join("checkpoints"),
             checkpoint_interval: Duration::from_secs(3_600),
             live_tail_bytes_max: u64::MAX / 4,
             resets_changed_queries: false,
@@ -86,17 +94,17 @@ impl Market {
         };
         let clock = Arc::new(ManualClock::at(START_MS));
         let opened = Engine::open(graph, self.log.clone(), &lake, clock, options).await;
-        self.engine = Some(Arc::new(opened.expect("recovery").0));
-        self.after = None;
+        self.processes[process].engine = Some(Arc::new(opened.expect("recovery").0));
+        self.processes[process].after = None;
     }
 
-    fn engine(&self) -> Arc<Engine> {
-        self.engine.clone().expect("the engine runs")
+    fn engine(&self, process: usize) -> Arc<Engine> {
+        self.processes[process].engine.clone().expect("the engine runs")
     }
 
-    async fn crash(&mut self) {
-        self.engine = None;
-        self.start().await;
+    async fn crash(&mut self, process: usize) {
+        self.processes[process].engine = None;
+        self.start(process).await;
     }
 
     fn append(&self, topic: &str, partition: usize, market: &str, value: String) {
@@ -155,15 +163,15 @@ impl Market {
         self.append(GAP_TOPIC, of, market, value);
     }
 
-    fn step(&self, dice: &mut Dice) {
-        let engine = self.engine();
+    fn step(&self, process: usize, dice: &mut Dice) {
+        let engine = self.engine(process);
         let source = dice.roll(engine.flow.sources.len() as u64) as usize;
         let worker = dice.roll(engine.flow.sources[source].workers() as u64) as usize;
         engine.flow.step(source, worker).expect("a step");
     }
 
-    fn catch_up(&self) {
-        let engine = self.engine();
+    fn catch_up(&self, process: usize) {
+        let engine = self.engine(process);
         let places: Vec<(usize, usize)> = engine
             .flow
             .sources
@@ -176,16 +184,21 @@ impl Market {
         {}
     }
 
-    fn queries(&self) -> QueryService {
-        let spill_folder = self.folder.path().join("spill");
+    fn queries(&self, process: usize) -> QueryService {
+        let spill_folder = self.processes[process].folder.path().join("spill");
         let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 1, spill_folder };
-        QueryService::new(self.engine().tables(), &limits).expect("a service")
+        QueryService::new(self.engine(process).tables(), &limits).expect("a service")
     }
 
     /// True if there was something to look at. `dies`: after the corrections are written, before anything is settled.
-    async fn look(&mut self, dies: bool) -> bool {
-        let engine = self.engine();
-        let looked = engine.check_bars(&self.queries(), self.after.as_ref()).await.expect("a look");
+    async fn look(&mut self, process: usize, dies: bool) -> bool {
+        let engine = self.engine(process);
+        let ends = engine.trade_ends().expect("a log").expect("bars");
+        if self.processes.len() > 1 && !engine.has_trades(&ends) {
+            return false;
+        }
+        let after = self.processes[process].after.clone();
+        let looked = engine.check_bars(&self.queries(process), after.as_ref()).await.expect("a look");
         let Some(pass) = looked else { return false };
         for correction in &pass.corrections {
             let partition = MARKETS.iter().position(|market| **market == correction.market).unwrap_or(0);
@@ -196,18 +209,18 @@ impl Market {
         assert_eq!(pass.unexplained, 0);
         if !dies {
             pass.settle(&engine);
-            self.after = pass.last();
+            self.processes[process].after = pass.last();
         }
         true
     }
 
-    async fn bars(&self, size: Size) -> BTreeMap<(String, i64), (String, String)> {
+    async fn bars(&self, process: usize, size: Size) -> BTreeMap<(String, i64), (String, String)> {
         let sql = format!(
             "SELECT market, CAST(window_start AS BIGINT), open, high, low, close, volume, turnover, trade_count, buy_volume, state \
              FROM upbit.{} WHERE market <> 'KRW-END'",
             size.table()
         );
-        let session = self.queries().session().expect("a session");
+        let session = self.queries(process).session().expect("a session");
         let batches = session.sql(&sql).await.expect("a query").collect().await.expect("rows");
         let mut bars = BTreeMap::new();
         for batch in &batches {
@@ -260,13 +273,20 @@ impl Market {
         for partition in 0..PARTITIONS as usize {
             self.append("upbit-trade", partition, "KRW-END", json_of("KRW-END", end));
         }
-        self.catch_up();
-        while self.look(false).await {
-            self.catch_up();
+        let mut rounds = 0;
+        let mut is_done = false;
+        while !is_done {
+            is_done = true;
+            for process in 0..self.processes.len() {
+                self.catch_up(process);
+                is_done &= !self.look(process, false).await;
+            }
+            rounds += 1;
+            assert!(rounds < 100, "seed {seed}: they do not agree");
         }
         let mut states: BTreeMap<String, usize> = BTreeMap::new();
-        for size in Size::ALL {
-            let (found, expected) = (self.bars(size).await, self.expected(size));
+        for (process, size) in (0..self.processes.len()).flat_map(|process| Size::ALL.map(|size| (process, size))) {
+            let (found, expected) = (self.bars(process, size).await, self.expected(size));
             assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed} {size:?}");
             for (key, (values, state)) in &found {
                 let (wanted, has_hole) = &expected[key];
@@ -278,9 +298,10 @@ impl Market {
                 *states.entry(state.clone()).or_default() += 1;
             }
         }
-        let bars = self.engine();
-        let left = bars.flow.bars().map(|bars| bars.touched.count()).unwrap_or(0);
-        assert_eq!(left, 0, "seed {seed}: nothing is left to look at");
+        for process in 0..self.processes.len() {
+            let left = self.engine(process).flow.bars().map(|bars| bars.touched.count()).unwrap_or(0);
+            assert_eq!(left, 0, "seed {seed}: nothing is left to look at");
+        }
         states
     }
 }
@@ -293,50 +314,67 @@ fn json_of(market: &str, trade: Trade) -> String {
     )
 }
 
-async fn simulate(seed: u64) -> (BTreeMap<String, usize>, usize) {
+async fn simulate(seed: u64, processes: usize) -> (BTreeMap<String, usize>, usize) {
     let mut dice = Dice::new(seed);
-    let mut market = Market::new().await;
-    for _ in 0..STEPS {
+    let mut market = Market::new(processes).await;
+    for _ in 0..STEPS * processes {
+        let process = if processes > 1 { dice.roll(processes as u64) as usize } else { 0 };
         match dice.roll(20) {
             0..=5 => market.trade(&mut dice),
             6 => market.gap(dice.roll(MARKETS.len() as u64) as usize, &mut dice),
-            7..=12 => market.step(&mut dice),
-            13 => market.catch_up(),
+            7..=12 => market.step(process, &mut dice),
+            13 => market.catch_up(process),
             14..=16 => {
-                market.look(false).await;
+                market.look(process, false).await;
             }
             17 => {
-                market.look(true).await;
-                market.crash().await;
+                market.look(process, true).await;
+                market.crash(process).await;
             }
-            18 => assert!(market.engine().checkpoint().await),
-            _ => market.crash().await,
+            18 => assert!(market.engine(process).checkpoint().await),
+            _ => market.crash(process).await,
         }
     }
     let states = market.check(seed).await;
     // what a checkpoint has is what is true
-    assert!(market.engine().checkpoint().await);
-    market.crash().await;
+    assert!(market.engine(0).checkpoint().await);
+    market.crash(0).await;
     (states, market.corrections)
+}
+
+/// Bars by their state, and how many corrections were written.
+fn simulate_all(seeds: std::ops::Range<u64>, processes: usize) -> (BTreeMap<String, usize>, usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut corrections = 0;
+    for seed in seeds {
+        let (states, written) =
+            runtime.block_on(async move { tokio::spawn(simulate(seed, processes)).await }).expect("a seed");
+        states.into_iter().for_each(|(state, count)| *seen.entry(state).or_default() += count);
+        corrections += written;
+    }
+    (seen, corrections)
+}
+
+fn one_seed() -> Option<u64> {
+    std::env::var("HOGA_SEED").ok().and_then(|text| text.parse().ok())
 }
 
 #[test]
 fn every_bar_of_every_size_is_its_trades_whatever_crashes() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let one = std::env::var("HOGA_SEED").ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = one.map_or(SEEDS, |seed| seed..seed + 1);
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut corrections = 0;
-    for seed in seeds {
-        let (states, written) = runtime.block_on(async move { tokio::spawn(simulate(seed)).await }).expect("a seed");
-        states.into_iter().for_each(|(state, count)| *seen.entry(state).or_default() += count);
-        corrections += written;
-    }
+    let (seen, corrections) = simulate_all(one_seed().map_or(SEEDS, |seed| seed..seed + 1), 1);
     let is_rich =
         ["closed", "repaired", "incomplete"].iter().all(|state| seen.get(*state).is_some_and(|count| *count > 20));
     assert!(
-        one.is_some() || is_rich && corrections > 200,
+        one_seed().is_some() || is_rich && corrections > 200,
         "the seeds show too little: {seen:?}, {corrections} corrections"
     );
+}
+
+/// Processes that read at their own pace and find other rows late, and all of which correct: they come to agree with the trades.
+#[test]
+fn several_that_correct_in_one_topic_come_to_agree() {
+    let (_, corrections) = simulate_all(one_seed().map_or(SHARED_SEEDS, |seed| seed..seed + 1), 3);
+    assert!(one_seed().is_some() || corrections > 200, "the seeds show too little: {corrections} corrections");
 }
