@@ -78,7 +78,7 @@ def test_what_cannot_be_asked_for(stage: Stage):
         (["--markets", "KRW-BTC", "--from", "9d"], 2, "trades of the last 7 days"),
         (["--markets", "KRW-NONE", "--from", "1h"], 2, "is not listed"),
         (["--markets", "KRW-BTC", "--from", "soon"], 2, "is not a time"),
-        (["--markets", "KRW-BTC", "--from", "1h", "--to", "2h"], 2, "nothing is asked for"),
+        (["--markets", "KRW-BTC", "--from", "1h", "--to", "2h"], 2, "--from has to be before --to"),
     ]:
         done = stage.run("backfill", "--http", f"127.0.0.1:{up.http_port}", *args)
         assert (done.returncode, says in done.stderr) == (code, True), done.stderr
