@@ -72,7 +72,7 @@ fn leaf(filter: &Filter, schema: &Schema, builder: &PredicateBuilder) -> Option<
 
 /// The values in the column's type, or None if one is null, does not survive the cast, or has no order that Paimon's
 /// statistics share (NaN).
-fn data(values: &ArrayRef, column: &DataType) -> Option<Vec<Datum>> {
+pub(crate) fn data(values: &ArrayRef, column: &DataType) -> Option<Vec<Datum>> {
     if values.null_count() > 0 || zoned(values.data_type()) != zoned(column) {
         return None;
     }

@@ -25,6 +25,7 @@ mod filter;
 mod live;
 mod lock;
 mod manifest;
+mod met;
 mod moment;
 mod order;
 mod orphans;

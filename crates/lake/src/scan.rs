@@ -4,6 +4,7 @@ use crate::changes::{KeyCodec, kept};
 use crate::error::{LakeError, Result};
 use crate::filter::{Filter, to_predicate};
 use crate::live::{State, TableIdentity};
+use crate::met::met_by;
 use crate::pins::{Pin, Pins};
 use crate::tail::BATCH_ROWS_MAX;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -12,6 +13,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use paimon::spec::{Predicate, Snapshot};
+use paimon::table::ArrowRecordBatchStream;
 use paimon::{DataSplit, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -115,18 +117,20 @@ impl View {
             state: self.state.clone(),
             output,
             projection: request.projection,
-            predicate: None,
+            has_predicate: false,
             limit: request.limit.filter(|_| request.filter.is_empty()),
+            filter: request.filter,
             committed: Vec::new(),
             has_tail: self.state.tail_rows() > 0,
         };
         let Some(pinned) = &self.state.pinned else { return Ok(plan) };
         // Conditions are safe below the overlay and the merge of versions, both of which go by key: Paimon applies those
         // on other columns after its merge, and the overlay hides a row whether or not the newer one passes them.
-        plan.predicate = to_predicate(&request.filter, schema, pinned.table.schema().fields());
+        let predicate = to_predicate(&plan.filter, schema, pinned.table.schema().fields());
+        plan.has_predicate = predicate.is_some();
         let mut builder = pinned.table.new_read_builder();
-        if let Some(predicate) = &plan.predicate {
-            builder.with_filter(predicate.clone());
+        if let Some(predicate) = predicate {
+            builder.with_filter(predicate);
         } else if let (Some(limit), None) = (plan.limit, &self.identity.key) {
             builder.with_limit(limit); // of a primary-key table it would count rows that the tail hides
         }
@@ -143,7 +147,9 @@ pub struct ScanPlan {
     state: Arc<State>,
     output: SchemaRef,
     projection: Option<Vec<usize>>,
-    predicate: Option<Predicate>,
+    filter: Vec<Filter>,
+    /// Whether Paimon can be told any of it.
+    has_predicate: bool,
     limit: Option<usize>,
     committed: Vec<Vec<DataSplit>>,
     has_tail: bool,
@@ -195,29 +201,24 @@ impl ScanPlan {
     }
 
     fn open_committed(&self, splits: &[DataSplit]) -> Result<BatchStream> {
-        let name = &self.identity.name;
         let Some(pinned) = &self.state.pinned else { return Ok(stream::empty().boxed()) };
         let hiding = match &self.identity.key {
             Some(codec) if !self.state.overlay().hides_nothing() => Some(Hiding::new(self, codec)?),
             _ => None,
         };
-        if self.output.fields().is_empty() && self.predicate.is_none() && hiding.is_none() {
+        if self.output.fields().is_empty() && !self.has_predicate && hiding.is_none() {
             let counts: Option<Vec<i64>> = splits.iter().map(DataSplit::merged_row_count).collect();
             if let Some(rows) = counts.and_then(|counts| u64::try_from(counts.iter().sum::<i64>()).ok()) {
                 return Ok(self.row_counts(rows));
             }
         }
-        let failed = || LakeError::paimon(name, "read data files");
-        let mut builder = pinned.table.new_read_builder();
         let read = hiding.as_ref().map_or(&self.output, |hiding| &hiding.read).clone();
-        if self.projection.is_some() {
-            let names: Vec<&str> = read.fields().iter().map(|field| field.name().as_str()).collect();
-            builder.with_projection(&names).map_err(failed())?;
+        let mut streams = Vec::new();
+        for (splits, filter) in self.by_what_is_left(splits, &pinned.table) {
+            let predicate = to_predicate(&filter, &self.identity.schema, pinned.table.schema().fields());
+            streams.push(self.read(&pinned.table, &splits, &read, predicate)?);
         }
-        if let Some(predicate) = &self.predicate {
-            builder.with_filter(predicate.clone());
-        }
-        let batches = builder.new_read().and_then(|read| read.to_arrow(splits)).map_err(failed())?;
+        let batches = stream::iter(streams).flatten();
         let (identity, output) = (self.identity.clone(), self.output.clone());
         Ok(batches
             .map(move |batch| {
@@ -229,6 +230,45 @@ impl ScanPlan {
                 }
             })
             .boxed())
+    }
+
+    /// The splits by the conditions that not all of their rows are known to meet: of an append table those on times are known of whole files.
+    fn by_what_is_left(&self, splits: &[DataSplit], table: &Table) -> Vec<(Vec<DataSplit>, Vec<Filter>)> {
+        if !self.has_predicate || self.identity.key.is_some() {
+            return vec![(splits.to_vec(), self.filter.clone())];
+        }
+        let mut groups: Vec<(Vec<bool>, Vec<DataSplit>)> = Vec::new();
+        for split in splits {
+            let met = met_by(split, &self.filter, &self.identity.schema, table.schema());
+            match groups.iter_mut().find(|(known, _)| *known == met) {
+                Some((_, splits)) => splits.push(split.clone()),
+                None => groups.push((met, vec![split.clone()])),
+            }
+        }
+        let left = |met: &[bool]| {
+            let filters = self.filter.iter().zip(met).filter(|(_, met)| !**met);
+            filters.map(|(filter, _)| filter.clone()).collect()
+        };
+        groups.into_iter().map(|(met, splits)| (splits, left(&met))).collect()
+    }
+
+    fn read(
+        &self,
+        table: &Table,
+        splits: &[DataSplit],
+        columns: &Schema,
+        predicate: Option<Predicate>,
+    ) -> Result<ArrowRecordBatchStream> {
+        let failed = || LakeError::paimon(&self.identity.name, "read data files");
+        let mut builder = table.new_read_builder();
+        if self.projection.is_some() {
+            let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+            builder.with_projection(&names).map_err(failed())?;
+        }
+        if let Some(predicate) = predicate {
+            builder.with_filter(predicate);
+        }
+        builder.new_read().and_then(|read| read.to_arrow(splits)).map_err(failed())
     }
 
     fn open_tail(&self) -> BatchStream {
