@@ -192,11 +192,11 @@ async fn commits_of(folder: String, plan: Plan, in_background: bool) -> Result<(
     Ok(())
 }
 
-/// What `hoga up` does each minute, in the simulated time.
-async fn care(tables: &[Arc<LiveTable>], wall_ms: i64, at_ms: i64, pace: Pace) -> Result<(), BoxError> {
+/// What `hoga up` does each minute. `merge_ms`: the machine's time, or later to take what is there for complete; `at_ms` is the simulated one.
+async fn care(tables: &[Arc<LiveTable>], merge_ms: i64, at_ms: i64, pace: Pace) -> Result<(), BoxError> {
     for table in tables {
         for _ in 0..MERGES_MAX {
-            if table.compact(false, wall_ms, pace).await?.is_none() {
+            if table.compact(false, merge_ms, pace).await?.is_none() {
                 break;
             }
         }
@@ -204,7 +204,7 @@ async fn care(tables: &[Arc<LiveTable>], wall_ms: i64, at_ms: i64, pace: Pace) -
             table.expire_partitions(Some(HOT_DAYS * DAY_MS), at_ms).await?;
         }
         let hour = Retention { snapshots_max: SNAPSHOTS_MAX, ..Retention::DEFAULT };
-        table.expire_snapshots(Some(hour), wall_ms).await?;
+        table.expire_snapshots(Some(hour), wall_ms()).await?;
     }
     Ok(())
 }

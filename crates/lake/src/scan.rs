@@ -188,6 +188,19 @@ impl ScanPlan {
         self.committed.iter().flatten().map(|split| split.data_files().len()).sum()
     }
 
+    /// How many files are read with conditions, and how many without any.
+    #[cfg(test)]
+    pub(crate) fn files_by_conditions(&self) -> (usize, usize) {
+        let Some(pinned) = &self.state.pinned else { return (0, 0) };
+        let splits: Vec<DataSplit> = self.committed.iter().flatten().cloned().collect();
+        let mut files = (0, 0);
+        for (splits, left) in self.by_what_is_left(&splits, &pinned.table) {
+            let count = splits.iter().map(|split| split.data_files().len()).sum::<usize>();
+            *if left.is_empty() { &mut files.1 } else { &mut files.0 } += count;
+        }
+        files
+    }
+
     /// Starts reading a partition; one that does not exist is empty.
     pub fn open(&self, partition: usize) -> BatchStream {
         match self.committed.get(partition) {

@@ -21,6 +21,36 @@ async fn filled(table: &LiveTable) {
 }
 
 #[tokio::test]
+async fn files_that_a_range_of_time_holds_whole_are_read_without_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = trade_table(&lake).await;
+    filled(&table).await;
+    // of three days' files those of the second day are older, in part, and younger than this
+    let since_ms = DAY_MS + 150;
+    for (operator, since_ms, expected) in [
+        (FilterOperator::GreaterOrEqual, since_ms, (2, 3)),
+        (FilterOperator::Less, since_ms, (2, 3)),
+        (FilterOperator::GreaterOrEqual, 0, (0, 9)),
+        (FilterOperator::Greater, 0, (3, 6)),
+        (FilterOperator::Equal, since_ms, (1, 0)),
+    ] {
+        let time: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![since_ms]).with_timezone("UTC"));
+        let request = ScanRequest { filter: vec![filter(3, operator, time)], ..Default::default() };
+        let plan = table.view().scan(request.clone()).await.unwrap();
+        assert_eq!(plan.files_by_conditions(), expected, "{operator:?} {since_ms}");
+        let wanted = |row: &Row| match operator {
+            FilterOperator::GreaterOrEqual => row.3 >= since_ms,
+            FilterOperator::Greater => row.3 > since_ms,
+            FilterOperator::Less => row.3 < since_ms,
+            _ => row.3 == since_ms,
+        };
+        let found: Vec<Row> = trades(&read(&table.view(), request).await).into_iter().filter(wanted).collect();
+        assert_eq!(found, in_order(rows(0..360).into_iter().filter(wanted).collect()), "{operator:?} {since_ms}");
+    }
+}
+
+#[tokio::test]
 async fn projection_in_any_order_and_none_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
