@@ -12,6 +12,26 @@ from selenium import webdriver
 CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 
 
+# Tests that share brokers, Flink or a table stay in one process, and what starts Java by the dozen is two groups: never more than two of those at once.
+TOGETHER = {
+    "test_parity.py": "flink", "test_kafka_programs.py": "flink",
+    "test_collect.py": "cluster", "test_cluster_bars.py": "cluster", "test_lake_readers.py": "cluster",
+    "test_keyed_tables.py": "keyed tables",
+}  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n N`: the groups first, every other test by itself to whoever is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(Path(nodeid.split("::")[0]).name, nodeid)
+
+    return Groups(config, log)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs real Kafka brokers (minutes, 2 GB); leave out with -m 'not cluster'")
 

@@ -26,7 +26,7 @@ from kafka_cluster import KafkaCluster, free_port_range
 from truth import BOTH_SQL, FIGURES_SQL, Trade, Trades, differences, figures, from_sql, read_truth
 from upbit_frames import Event, read_frame, row
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500), pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 SECONDS = int(os.environ.get("HOGA_TEST_CLUSTER_SECONDS", "90"))
 TAKE_OVER_MAX_S = 10  # what hoga promises

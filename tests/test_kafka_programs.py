@@ -15,8 +15,6 @@ from kafka_clients import CODECS, TOPIC_TOOL, admin, broker, consume, create_top
 from parity.flink import FlinkError
 from programs import ClickHouse, Flink
 
-pytestmark = pytest.mark.xdist_group("flink")
-
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> int:
     """How far a group has come in a topic, over all its partitions."""

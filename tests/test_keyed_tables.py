@@ -12,7 +12,6 @@ import subprocess
 import pytest
 from harness import find_binary
 
-pytestmark = pytest.mark.xdist_group("keyed tables")
 TABLES = ["timestamp_ltz3", "timestamp_ltz6", "timestamp3", "bigint", "int", "string", "date", "decimal"]
 
 

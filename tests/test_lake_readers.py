@@ -15,7 +15,6 @@ import pytest
 from harness import Stage, wait_for
 from programs import ClickHouse, Flink
 
-pytestmark = pytest.mark.xdist_group("cluster")
 COMMITS = 20  # more than twice as many as it takes to merge manifests
 COMPACTED_TABLES = ["trade", "ticker"]
 APPEND_TABLES = {"trade": "trade_volume", "ticker": "trade_price", "orderbook": "total_ask_size"}

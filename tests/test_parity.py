@@ -28,7 +28,6 @@ from peers import Peers  # noqa: E402
 from right import RIGHT  # noqa: E402
 from verdict import check_embedded, flink_bugs, not_yet  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("flink")
 SEED = int(os.environ.get("HOGA_TEST_SEED", "20261125"))
 SLOW = os.environ.get("HOGA_PARITY_SLOW") == "1"
 FLINK_ONLY = os.environ.get("HOGA_PARITY_FLINK_ONLY") == "1"  # to try a case on Flink before there is a binary
