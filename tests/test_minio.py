@@ -5,11 +5,14 @@ scripts/test builds MinIO from its Go module the first time, which takes minutes
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
-from harness import Stage, free_port, wait_for
+from harness import Stage, wait_for
 from truth import BOTH_SQL, FIGURES_SQL, from_log
 
 MINIO = Path(__file__).parent.parent / "scripts" / "peers" / "minio"
@@ -20,11 +23,23 @@ def minio(*args) -> str:
     return subprocess.run([str(MINIO), *map(str, args)], check=True, capture_output=True, text=True, timeout=900).stdout.strip()
 
 
+def free_ports_in_a_row(count: int) -> int:
+    """The first of them; below those that the kernel gives to clients, which may take the next one any time."""
+    for first in random.sample(range(20_000, 30_000, count), 200):
+        with contextlib.ExitStack() as taken:
+            try:
+                for port in range(first, first + count):
+                    taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                return first
+            except OSError:
+                continue
+    raise AssertionError("no free ports in a row")
+
+
 @pytest.fixture(params=[1, 4], ids=["one node", "four nodes"])
 def cluster(tmp_path, request):
     folder = tmp_path / "minio"
-    # four ports in a row
-    url = minio("start", folder, "--nodes", request.param, "--port", free_port(), "--bucket", "lake")
+    url = minio("start", folder, "--nodes", request.param, "--port", free_ports_in_a_row(4), "--bucket", "lake")
     yield request.param, folder, url
     minio("stop", folder)
 
