@@ -164,8 +164,7 @@ impl AggregateStage {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(kinds.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let kinds = if kinds.iter().all(|kind| *kind == RowKind::Insert) { None } else { Some(kinds) };
-        Ok(Some(Rows { batch, kinds, origins: None }))
+        Ok(Some(Rows::changes(batch, kinds)))
     }
 
     fn groups_with_rows(&self) -> Result<Vec<u32>, ArrowError> {
@@ -251,8 +250,7 @@ impl Stage for AggregateStage {
             return Ok(None);
         }
         let batch = concat_batches(&self.schema, &batches)?;
-        let is_append = kinds.iter().all(|kind| *kind == RowKind::Insert);
-        Ok(Some(Rows { batch, kinds: (!is_append).then_some(kinds), origins: None }))
+        Ok(Some(Rows::changes(batch, kinds)))
     }
 
     fn advance(&mut self, _: i64) -> Result<Vec<Rows>, ArrowError> {

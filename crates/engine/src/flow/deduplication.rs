@@ -171,8 +171,7 @@ impl Stage for DeduplicationStage {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let is_append = kinds.iter().all(|kind| *kind == RowKind::Insert);
-        Ok(Some(Rows { batch, kinds: (!is_append).then_some(kinds), origins: None }))
+        Ok(Some(Rows::changes(batch, kinds)))
     }
 
     fn advance(&mut self, _: i64) -> Result<Vec<Rows>, ArrowError> {

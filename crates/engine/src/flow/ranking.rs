@@ -139,8 +139,7 @@ impl Ranking {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(changes.kinds.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let is_append = changes.kinds.iter().all(|kind| *kind == RowKind::Insert);
-        Ok(Some(Rows { batch, kinds: (!is_append).then_some(changes.kinds), origins: None }))
+        Ok(Some(Rows::changes(batch, changes.kinds)))
     }
 
     /// The input's columns of rows as bytes.

@@ -20,6 +20,12 @@ impl Rows {
         Rows { batch, kinds: None, origins: None }
     }
 
+    /// What a node that keeps state changes, a kind for each row.
+    pub(crate) fn changes(batch: RecordBatch, kinds: Vec<RowKind>) -> Rows {
+        let is_append = kinds.iter().all(|kind| *kind == RowKind::Insert);
+        Rows { batch, kinds: (!is_append).then_some(kinds), origins: None }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.batch.num_rows()
     }
