@@ -107,7 +107,6 @@ def main() -> None:
         surge = surge_of(truth, options.rate)
         length = surge[1] - surge[0]
         made = sum(surge[0] <= trade.executed.timestamp() < surge[1] for trade in truth.values())
-        result("the exchange's surge, as it made it", f"{length:.0f} s", f"{made / max(length, 1) * 3:,.0f} events/s of {FACTOR * options.rate:,}, a third of them trades")
         result("CPU of hoga / of the exchange, all the time", f"{cpu[0] / passed * 100:.0f} / {cpu[1] / passed * 100:.0f} %", "of a core")
         phases = {"before": (0.0, surge[0]), "in the surge": surge, "after": (surge[1], float("inf"))}
         for phase, (first, last) in phases.items():
@@ -137,7 +136,10 @@ def main() -> None:
         if text := differences(from_sql(up), truth):
             problems.append(f"trades: {text}")
         sim.stop()
-        tickers, _, books = map(int, MADE.search(sim.stdout).groups())
+        tickers, trades, books = map(int, MADE.search(sim.stdout).groups())
+        # the share of trades is the same at all times
+        events = made * (tickers + trades + books) / max(trades, 1)
+        result("the exchange's surge, as it made it", f"{length:.0f} s", f"{events / max(length, 1):,.0f} events/s of {FACTOR * options.rate:,}; all in all {tickers:,} tickers, {trades:,} trades, {books:,} order books")
         for table, wanted in (("ticker", tickers), ("orderbook", books)):
             while sum(job["lag_records"] for job in up.status()["jobs"]):
                 time.sleep(0.5)
