@@ -225,6 +225,7 @@ fn read_records(
     let mut cursor = Cursor::new(records);
     let mut bytes = 0;
     let mut previous_delta = -1;
+    out.reserve(header.record_count);
     for index in 0..header.record_count {
         let defect = |what| BatchDefect::Record { index, what };
         let length = cursor.length().ok_or_else(|| defect("its length"))?.ok_or_else(|| defect("its length"))?;

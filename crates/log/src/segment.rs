@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -406,18 +405,18 @@ impl SegmentReader {
     }
 }
 
-/// Up to `len` bytes; fewer if somebody cut the file.
+/// Up to `len` bytes; fewer if somebody cut the file. Into memory that was used before, mostly: a zeroed buffer of this size is made of
+/// new pages each time, which costs more than the copy.
 fn read_at(file: &File, position: u64, len: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut buffer[filled..], position + filled as u64) {
+    let mut buffer = Vec::with_capacity(len);
+    while buffer.len() < len {
+        let at = position + buffer.len() as u64;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut buffer), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    buffer.truncate(filled);
+    buffer.truncate(len);
     Ok(Bytes::from(buffer))
 }

@@ -14,6 +14,14 @@ const XERIAL_HEADER_BYTES: usize = 16;
 /// 64 MiB, as much as the records may become: a frame can claim a window of 2 GiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 26;
 
+/// In front of the frames that Kafka's clients and this log write: format 1, independent blocks of up to 64 KiB, neither checksums nor a length.
+const LZ4_HEADER: [u8; 7] = *b"\x04\x22\x4d\x18\x60\x40\x82";
+const LZ4_BLOCK_BYTES: usize = 64 << 10;
+/// Of a block's length: it is stored as it is.
+const LZ4_STORED: u32 = 1 << 31;
+/// In place of a block's length.
+const LZ4_END: u32 = 0;
+
 /// The codecs by the number in a batch's attributes.
 pub(super) const NAMES: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
@@ -23,7 +31,10 @@ pub(super) fn decompress(codec: i16, records: Bytes) -> Result<Bytes, BatchDefec
         0 => Ok(records),
         1 => limited(flate2::read::MultiGzDecoder::new(&records[..]), records.len()),
         2 => snappy(&records),
-        3 => limited(lz4_flex::frame::FrameDecoder::new(&records[..]), records.len()),
+        3 => match records.strip_prefix(&LZ4_HEADER) {
+            Some(blocks) => lz4(blocks).map(Bytes::from),
+            None => limited(lz4_flex::frame::FrameDecoder::new(&records[..]), records.len()),
+        },
         4 => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&records[..]).map_err(unreadable)?;
             decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(unreadable)?;
@@ -41,6 +52,45 @@ fn limited(decoder: impl Read, compressed_bytes: usize) -> Result<Bytes, BatchDe
         return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
     }
     Ok(Bytes::from(out))
+}
+
+/// The blocks of a frame, each to its place in the records: the crate's reader of frames copies every byte twice more.
+fn lz4(frame: &[u8]) -> Result<Vec<u8>, BatchDefect> {
+    let most = lz4_blocks(frame).count().saturating_mul(LZ4_BLOCK_BYTES);
+    let mut out = Vec::with_capacity(most.min(MAX_RECORDS_BYTES));
+    for block in lz4_blocks(frame) {
+        let (is_stored, block) = block.ok_or_else(cut_off)?;
+        if block.len() > LZ4_BLOCK_BYTES {
+            return Err(unreadable("a block is larger than its frame allows"));
+        }
+        let start = out.len();
+        if is_stored {
+            out.extend_from_slice(block);
+        } else {
+            out.resize(start + LZ4_BLOCK_BYTES, 0);
+            let written = lz4_flex::block::decompress_into(block, &mut out[start..]).map_err(unreadable)?;
+            out.truncate(start + written);
+        }
+        if out.len() > MAX_RECORDS_BYTES {
+            return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
+        }
+    }
+    Ok(out)
+}
+
+/// Whether each block is stored as it is, and its bytes; None for one that is cut off, which is the last.
+fn lz4_blocks(frame: &[u8]) -> impl Iterator<Item = Option<(bool, &[u8])>> {
+    let mut rest = frame;
+    std::iter::from_fn(move || {
+        let (head, after) = rest.split_first_chunk::<4>()?;
+        let head = u32::from_le_bytes(*head);
+        if head == LZ4_END {
+            return None;
+        }
+        let block = after.split_at_checked((head & !LZ4_STORED) as usize);
+        rest = block.map_or(&[], |(_, behind)| behind);
+        Some(block.map(|(block, _)| (head & LZ4_STORED != 0, block)))
+    })
 }
 
 fn snappy(bytes: &[u8]) -> Result<Bytes, BatchDefect> {

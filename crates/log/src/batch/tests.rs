@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -120,7 +121,7 @@ fn a_small_batch_does_not_become_a_large_one() {
     use std::io::Write;
     let zeros = vec![0_u8; 1 << 20];
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    let mut lz4 = FrameEncoder::new(Vec::new());
     let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     for _ in 0..1_024 {
         gzip.write_all(&zeros).unwrap();
@@ -181,19 +182,54 @@ fn limits_are_kept() {
     assert!(matches!(encoder.encode(0, &[]), Err(LogError::EmptyAppend)));
 }
 
+/// A frame as Kafka's clients write it.
+fn kafka_frame(plain: &[u8], times: usize) -> Vec<u8> {
+    let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+    let mut frame = FrameEncoder::with_frame_info(info, Vec::new());
+    (0..times).for_each(|_| std::io::Write::write_all(&mut frame, plain).unwrap());
+    frame.finish().unwrap()
+}
+
 /// 300 MB of zeros in 1.2 MB of LZ4: refused at the limit, not decompressed.
 #[test]
 fn a_decompression_bomb_is_refused() {
-    let mut frame = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    for _ in 0..300 {
-        std::io::Write::write_all(&mut frame, &vec![0; 1 << 20]).unwrap();
+    let zeros = vec![0; 1 << 20];
+    let mut other = FrameEncoder::new(Vec::new());
+    (0..300).for_each(|_| std::io::Write::write_all(&mut other, &zeros).unwrap());
+    for frame in [kafka_frame(&zeros, 300), other.finish().unwrap()] {
+        let mut batch = encode(Compression::None, 0, &[Record::default()])[..HEADER_BYTES].to_vec();
+        batch.extend(frame);
+        batch[22] = 3;
+        let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
+        batch[8..12].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(decode(&resealed(batch)), Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES }));
     }
-    let mut batch = encode(Compression::None, 0, &[Record::default()])[..HEADER_BYTES].to_vec();
-    batch.extend(frame.finish().unwrap());
-    batch[22] = 3;
-    let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
-    batch[8..12].copy_from_slice(&length.to_be_bytes());
-    assert_eq!(decode(&resealed(batch)), Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES }));
+}
+
+/// Blocks that shrink and blocks that do not, whole and with a bit changed: as the crate's reader reads them.
+#[test]
+fn frames_of_lz4_are_read_as_by_its_crate() {
+    let mut state = 7_u32;
+    let mut noise = |length: usize| -> Vec<u8> {
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    };
+    let plain = [noise(70_000), vec![b'a'; 90_000], noise(100), b"abc".repeat(30_000)].concat();
+    let frame = kafka_frame(&plain, 1);
+    let by_crate = |frame: &[u8]| {
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut FrameDecoder::new(frame), &mut read).map(|_| Bytes::from(read)).ok()
+    };
+    assert_eq!(codecs::decompress(3, frame.clone().into()).unwrap(), plain);
+    for at in (0..frame.len()).step_by(487) {
+        let mut changed = frame.clone();
+        changed[at] ^= 0x40;
+        assert_eq!(codecs::decompress(3, changed.clone().into()).ok(), by_crate(&changed), "bit changed at {at}");
+        assert_eq!(codecs::decompress(3, frame[..at].to_vec().into()).ok(), by_crate(&frame[..at]), "cut at {at}");
+    }
 }
 
 #[test]
