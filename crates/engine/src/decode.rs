@@ -8,6 +8,7 @@
 //! way into a DECIMAL or BIGINT.
 
 mod column;
+mod shape;
 mod unknown;
 
 pub(crate) use unknown::UNKNOWN_FIELDS_MAX;
@@ -19,11 +20,9 @@ use arrow::error::ArrowError;
 use column::Column;
 use hoga_model::json::{JsonError, Kind, Scanner};
 use hoga_model::number::NumberError;
+use shape::{Meaning, Shape};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// Keys that are remembered in their order; a topic of objects with ever new keys is read without.
-const SHAPE_KEYS_MAX: usize = 256;
 
 /// Why a record is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,15 +52,6 @@ struct Names {
     /// Paths of the fields that are not wanted and no news either; None: whatever is not wanted is no news.
     known: Option<Arc<BTreeSet<String>>>,
     unknown: UnknownFields,
-}
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// By its index.
-    Wanted(usize),
-    Declared,
-    /// By its place among the unknown, if it has one.
-    Unknown(Option<usize>),
 }
 
 impl Names {
@@ -144,17 +134,7 @@ impl JsonDecoder {
         let mut json = Scanner::from_bytes(record)?;
         json.begin_object()?;
         let (mut place, mut filled) = (0, 0);
-        loop {
-            let meaning = match self.shape.keys.get(place) {
-                Some(known) if json.next_key_is(&known.text) => known.meaning,
-                _ => {
-                    let Some(key) = json.next_key()? else { break };
-                    let meaning = self.names.meaning_of(&key);
-                    place = self.shape.find_or_learn(place, &key, meaning);
-                    meaning
-                }
-            };
-            place += 1;
+        while let Some(meaning) = self.shape.next(&mut json, &mut place, |key| self.names.meaning_of(key))? {
             let index = match meaning {
                 Meaning::Wanted(index) => index,
                 Meaning::Declared => {
@@ -196,36 +176,6 @@ impl JsonDecoder {
             }
         }
         Ok(())
-    }
-}
-
-/// The keys of the records so far in their usual order, wanted or not: records of a topic have their fields in one order,
-/// and the next key is compared with the expected one before it is looked up. It changes the speed and nothing else.
-#[derive(Default)]
-struct Shape {
-    keys: Vec<KnownKey>,
-}
-
-struct KnownKey {
-    name: String,
-    /// As compact JSON writes it, colon included.
-    text: Vec<u8>,
-    meaning: Meaning,
-}
-
-impl Shape {
-    /// The key's place, looked for from `place` on first; an unknown one is put there.
-    fn find_or_learn(&mut self, place: usize, key: &str, meaning: Meaning) -> usize {
-        let later = self.keys.iter().skip(place).position(|known| known.name == *key).map(|ahead| place + ahead);
-        if let Some(found) = later.or_else(|| self.keys.iter().position(|known| known.name == *key)) {
-            return found;
-        }
-        if self.keys.len() == SHAPE_KEYS_MAX {
-            return place;
-        }
-        let place = place.min(self.keys.len());
-        self.keys.insert(place, KnownKey { name: key.to_owned(), text: column::quoted_key(key), meaning });
-        place
     }
 }
 

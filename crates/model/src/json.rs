@@ -542,6 +542,14 @@ fn shift(digits: usize) -> Option<u64> {
 fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    const WIDE: usize = 16;
+    let is_end = |byte: &u8| (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
+    // a wide register at once; where the end is in it, words say
+    while let Some(wide) = bytes.get(at..).and_then(|rest| rest.first_chunk::<WIDE>())
+        && !wide.iter().fold(false, |found, byte| found | is_end(byte))
+    {
+        at += WIDE;
+    }
     // the lowest set bit marks the first zero byte of a word; bits above it may be wrong
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     while let Some(word) = word_at(bytes, at) {
@@ -552,7 +560,7 @@ fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+    while bytes.get(at).is_some_and(|byte| !is_end(byte)) {
         at += 1;
     }
     at

@@ -1,5 +1,6 @@
 //! One column in the making. Unlike Arrow's builders it can take back its last rows, so that a bad record leaves none.
 
+use super::shape::{Meaning, Shape};
 use super::{DecodeError, UnknownFields, wrong_type};
 use crate::flow::json::push_text;
 use crate::types::UnsupportedType;
@@ -44,8 +45,7 @@ enum Values {
     },
     Row {
         fields: Fields,
-        /// The fields' names as the text of a key: `"name":`.
-        keys: Vec<Vec<u8>>,
+        shape: Shape,
         columns: Vec<Column>,
         /// Fields that `fields` has not, if anybody wants to know.
         unknown: Option<Box<UnknownFields>>,
@@ -70,7 +70,7 @@ impl Column {
             },
             DataType::Struct(fields) => Values::Row {
                 fields: fields.clone(),
-                keys: fields.iter().map(|field| quoted_key(field.name())).collect(),
+                shape: Shape::of(fields.iter().map(|field| field.name())),
                 columns: fields
                     .iter()
                     .map(|field| Column::new(field.data_type(), counts_unknown))
@@ -154,32 +154,29 @@ impl Column {
                 }
                 ends.push(column.len() as i32);
             }
-            Values::Row { fields, keys, columns, unknown } => {
+            Values::Row { fields, shape, columns, unknown } => {
                 if json.peek()? != Kind::Object {
                     return Err(wrong_type(field, &self.data_type, json.skip()?));
                 }
                 let row = self.valid.len();
                 json.begin_object()?;
-                let mut expected = 0;
-                loop {
-                    let index = match keys.get(expected) {
-                        Some(key) if json.next_key_is(key) => expected,
-                        _ => {
-                            let Some(key) = json.next_key()? else { break };
-                            let Some(index) = fields.iter().position(|field| *field.name() == *key) else {
-                                let value = json.skip()?;
-                                if let Some(unknown) = unknown {
-                                    let place = unknown.place_of(&key);
-                                    unknown.note(place, value);
-                                }
-                                continue;
-                            };
-                            index
+                let mut place = 0;
+                while let Some(meaning) = shape.next(json, &mut place, |key| meaning_of(key, fields, unknown))? {
+                    match meaning {
+                        Meaning::Wanted(index) => {
+                            columns[index].take_back(row);
+                            columns[index].push_or_null(json, fields[index].name(), fields[index].is_nullable())?;
                         }
-                    };
-                    expected = index + 1;
-                    columns[index].take_back(row);
-                    columns[index].push_or_null(json, fields[index].name(), fields[index].is_nullable())?;
+                        Meaning::Declared => {
+                            json.skip()?;
+                        }
+                        Meaning::Unknown(listed) => {
+                            let value = json.skip()?;
+                            if let Some(unknown) = unknown.as_mut() {
+                                unknown.note(listed, value);
+                            }
+                        }
+                    }
                 }
                 for (column, field) in columns.iter_mut().zip(fields.iter()).filter(|(column, _)| column.len() == row) {
                     if !field.is_nullable() {
@@ -284,18 +281,19 @@ impl Column {
     }
 }
 
+/// Of a key of a ROW with these fields.
+fn meaning_of(key: &str, fields: &Fields, unknown: &mut Option<Box<UnknownFields>>) -> Meaning {
+    match (fields.find(key), unknown) {
+        (Some((index, _)), _) => Meaning::Wanted(index),
+        (None, Some(unknown)) => Meaning::Unknown(unknown.place_of(key)),
+        (None, None) => Meaning::Declared,
+    }
+}
+
 /// All values; as many will come again.
 fn take<T>(values: &mut Vec<T>) -> Vec<T> {
     let next = Vec::with_capacity(values.len());
     std::mem::replace(values, next)
-}
-
-/// A key as compact JSON writes it, colon included. What needs escapes gets a text that no JSON holds, and is looked up instead.
-pub(super) fn quoted_key(name: &str) -> Vec<u8> {
-    if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
-        return vec![0];
-    }
-    [b"\"", name.as_bytes(), b"\":"].concat()
 }
 
 /// A number, or the content of a string that may be one.

@@ -44,6 +44,17 @@ fn escapes_and_limits() {
 }
 
 #[test]
+fn strings_of_any_length_end_where_they_end() {
+    let read = |text: String| Scanner::new(&text).string().map(|content| content.into_owned()).map_err(|e| e.offset);
+    for length in 0..70 {
+        let plain = "aé".chars().cycle().take(length).collect::<String>();
+        assert_eq!(read(format!("\"{plain}\",\"{plain}")), Ok(plain.clone()));
+        assert_eq!(read(format!("\"{plain}\\n\"")), Ok(format!("{plain}\n")));
+        assert_eq!(read(format!("\"{plain}\u{1f} and what stands behind it\"")), Err(1 + plain.len()));
+    }
+}
+
+#[test]
 fn writes_strings_that_read_back() -> Result<(), JsonError> {
     let mut out = Vec::new();
     push_string(&mut out, "a\"b\\c\n비트코인\u{1}");
