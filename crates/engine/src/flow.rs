@@ -12,6 +12,7 @@ mod aggregate;
 mod assign;
 mod before;
 pub(crate) mod calc;
+mod case;
 mod deduplication;
 mod fingerprint;
 mod groups;
@@ -157,7 +158,7 @@ impl Flow {
     /// Makes a flow of a graph and puts it where the checkpoint left it. Topics and tables exist; `tables` are those of the
     /// lake sinks, by the sink's node.
     pub(crate) fn open(
-        graph: Graph,
+        mut graph: Graph,
         mut tables: BTreeMap<NodeId, Arc<LiveTable>>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
@@ -165,6 +166,7 @@ impl Flow {
         options: FlowOptions,
     ) -> Result<Flow, EngineError> {
         let fingerprints = fingerprint::fingerprints(&graph);
+        case::prepare(&mut graph)?;
         let bars = BarNodes::of(&graph).filter(|_| options.corrects_bars).map(BarWatch::new);
         let letters = Outbox::open(Arc::clone(&log), DEAD_LETTER_TOPIC, saved.map(|saved| &saved.dead_letters))?;
         let mut sources: Vec<SourceRuntime> = Vec::new();

@@ -27,6 +27,7 @@ mod topn;
 mod window;
 mod windowing;
 
+pub(crate) use expression::read_field;
 pub(crate) use reads::{Read, reads_of};
 
 use crate::graph::Graph;

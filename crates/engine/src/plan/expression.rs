@@ -22,7 +22,7 @@ mod types;
 pub(super) use binder::{Aggregates, Binder, Scope, ScopeColumn, flink_only, place};
 pub(super) use cast::{cast, typed_null};
 pub(super) use literal::{interval_ms, null};
-pub(super) use nested::read_field;
+pub(crate) use nested::read_field;
 pub(super) use spread::{Spread, Sums};
 pub(super) use sql_text::sql_text;
 pub(super) use types::{average_type, common_type, describe, is_numeric, is_string, physical_type, sum_type};

@@ -57,7 +57,7 @@ pub(super) fn field(bound: Bound, name: &Ident) -> Bind {
 }
 
 /// A field of a column, if an expression is that and nothing else.
-pub(in crate::plan) fn read_field(expression: &Arc<dyn PhysicalExpr>) -> Option<(usize, &str)> {
+pub(crate) fn read_field(expression: &Arc<dyn PhysicalExpr>) -> Option<(usize, &str)> {
     let found = expression.downcast_ref::<Call>()?;
     let field = found.name.strip_prefix(FIELD)?;
     match found.arguments.as_slice() {
