@@ -12,11 +12,10 @@ use super::stage::{Late, Stage, Usage};
 use super::watermark::WATERMARK_MIN;
 use super::window::Span;
 use crate::graph::{Aggregate, AggregateCall, AggregateFunction};
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, concat_batches, interleave};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, make_comparator};
+use arrow::compute::{SortOptions, cast, concat_batches, interleave};
 use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,13 +23,15 @@ use std::sync::Arc;
 /// Groups without rows stay until they are so many, and more than those with rows.
 const EMPTY_GROUPS_MAX: usize = 1_024;
 
+/// Where a change's row is from: the results before a batch, or those after it.
+const OLD: usize = 0;
+const NEW: usize = 1;
+
 #[derive(Debug)]
 pub(crate) struct AggregateStage {
     layout: Layout,
     schema: SchemaRef,
     groups: Groups,
-    /// Of the results: to see whether one has changed.
-    results: RowConverter,
     /// True if the input takes rows back. The last accumulator counts each group's rows then.
     retracts: bool,
     /// Groups that have no rows any more.
@@ -64,19 +65,8 @@ impl AggregateStage {
             calls.push(row_count());
         }
         let layout = Layout::new(input, &node.keys, &calls, retracts)?;
-        let fields = schema.fields().iter().skip(node.keys.len());
-        let results = RowConverter::new(fields.map(|field| SortField::new(field.data_type().clone())).collect())?;
         let (groups, schema) = (layout.groups()?, Arc::clone(schema));
-        Ok(AggregateStage {
-            groups,
-            layout,
-            schema,
-            results,
-            retracts,
-            empty_groups: 0,
-            tells_each_change,
-            tells_before,
-        })
+        Ok(AggregateStage { groups, layout, schema, retracts, empty_groups: 0, tells_each_change, tells_before })
     }
 
     /// The results of groups, of the planned types.
@@ -118,7 +108,9 @@ impl AggregateStage {
     ) -> Result<Option<Rows>, ArrowError> {
         let new = self.evaluate(touched)?;
         let new_counts = self.row_counts(touched)?;
-        let (old_rows, new_rows) = (self.results.convert_columns(old)?, self.results.convert_columns(&new)?);
+        // the first column that differs decides; mostly that is a count, in front
+        let compare = old.iter().zip(&new).map(|(old, new)| make_comparator(old, new, SortOptions::default()));
+        let compare = compare.collect::<Result<Vec<_>, _>>()?;
         // (which of the two, its row)
         let mut sources = Vec::new();
         let mut kinds = Vec::new();
@@ -132,24 +124,24 @@ impl AggregateStage {
                 }
                 (false, true) => {
                     self.empty_groups -= usize::from(*group < known);
-                    sources.push((1, row));
+                    sources.push((NEW, row));
                     kinds.push(RowKind::Insert);
                     groups.push(*group);
                 }
                 (true, false) => {
                     self.empty_groups += 1;
-                    sources.push((0, row));
+                    sources.push((OLD, row));
                     kinds.push(RowKind::Delete);
                     groups.push(*group);
                 }
-                (true, true) if old.is_empty() || old_rows.row(row) == new_rows.row(row) => continue,
+                (true, true) if compare.iter().all(|compare| compare(row, row).is_eq()) => continue,
                 (true, true) => {
                     if self.tells_before {
-                        sources.push((0, row));
+                        sources.push((OLD, row));
                         kinds.push(RowKind::UpdateBefore);
                         groups.push(*group);
                     }
-                    sources.push((1, row));
+                    sources.push((NEW, row));
                     kinds.push(RowKind::UpdateAfter);
                     groups.push(*group);
                 }
@@ -159,8 +151,12 @@ impl AggregateStage {
             return Ok(None);
         }
         let mut columns = self.layout.codec.decode(&self.groups.table, &groups)?;
-        for (old, new) in old.iter().zip(&new) {
-            columns.push(interleave(&[old.as_ref(), new.as_ref()], &sources)?);
+        if sources.iter().copied().eq((0..touched.len()).map(|row| (NEW, row))) {
+            columns.extend(new);
+        } else {
+            for (old, new) in old.iter().zip(&new) {
+                columns.push(interleave(&[old.as_ref(), new.as_ref()], &sources)?);
+            }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(kinds.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;

@@ -12,7 +12,7 @@ pub(super) fn distinct(inner: Box<dyn Accumulator>, argument: &DataType) -> Resu
         DataType::Int64 => Sets::Numbers(Vec::new()),
         _ => Sets::Keys(KeyCodec::new(std::slice::from_ref(argument))?, Vec::new()),
     };
-    Ok(Box::new(Distinct { inner, argument: argument.clone(), sets }))
+    Ok(Box::new(Distinct { inner, argument: argument.clone(), sets, held_bytes: 0 }))
 }
 
 #[derive(Debug)]
@@ -20,6 +20,8 @@ struct Distinct {
     inner: Box<dyn Accumulator>,
     argument: DataType,
     sets: Sets,
+    /// Of all sets: counted, since thousands of them are slow to walk over.
+    held_bytes: usize,
 }
 
 /// The values of each group.
@@ -42,7 +44,10 @@ impl Distinct {
             Sets::Numbers(sets) => {
                 let numbers = values.as_primitive::<Int64Type>().values();
                 for (row, group) in rows {
-                    if sets[group as usize].insert(numbers[row as usize]) {
+                    let set = &mut sets[group as usize];
+                    let bytes = set.bytes();
+                    if set.insert(numbers[row as usize]) {
+                        self.held_bytes += set.bytes() - bytes;
                         add(row, group);
                     }
                 }
@@ -51,9 +56,10 @@ impl Distinct {
                 let keys = codec.encode(std::slice::from_ref(values))?;
                 for (row, group) in rows {
                     let set = &mut sets[group as usize];
-                    let known = set.len();
+                    let (known, bytes) = (set.len(), set.bytes());
                     set.intern(keys.key(row as usize));
                     if set.len() > known {
+                        self.held_bytes += set.bytes() - bytes;
                         add(row, group);
                     }
                 }
@@ -111,21 +117,17 @@ impl Accumulator for Distinct {
 
     fn clear(&mut self, group: usize) {
         self.inner.clear(group);
-        match &mut self.sets {
-            Sets::Numbers(sets) => sets[group] = NumberSet::default(),
-            Sets::Keys(_, sets) => sets[group] = GroupTable::default(),
-        }
+        self.held_bytes -= match &mut self.sets {
+            Sets::Numbers(sets) => std::mem::take(&mut sets[group]).bytes(),
+            Sets::Keys(_, sets) => std::mem::take(&mut sets[group]).bytes(),
+        };
     }
 
     fn bytes(&self) -> usize {
         let sets = match &self.sets {
-            Sets::Numbers(sets) => {
-                sets.iter().map(NumberSet::bytes).sum::<usize>() + sets.capacity() * size_of::<NumberSet>()
-            }
-            Sets::Keys(_, sets) => {
-                sets.iter().map(GroupTable::bytes).sum::<usize>() + sets.capacity() * size_of::<GroupTable>()
-            }
+            Sets::Numbers(sets) => sets.capacity() * size_of::<NumberSet>(),
+            Sets::Keys(_, sets) => sets.capacity() * size_of::<GroupTable>(),
         };
-        self.inner.bytes() + sets
+        self.inner.bytes() + sets + self.held_bytes
     }
 }

@@ -2,11 +2,14 @@
 
 use hashbrown::HashTable;
 
+/// So few values are looked through instead of hashed: most groups have no more, and every look-up in a table is another line of memory.
+const LISTED_MAX: usize = 16;
+
 /// The values in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct NumberSet {
     values: Vec<i64>,
-    /// Indices into the values.
+    /// Indices into the values; empty while those are few.
     places: HashTable<u32>,
 }
 
@@ -14,14 +17,34 @@ impl NumberSet {
     /// True if it was not there.
     #[inline]
     pub(super) fn insert(&mut self, value: i64) -> bool {
+        if self.values.len() <= LISTED_MAX {
+            return self.insert_listed(value);
+        }
         let (values, hash) = (&self.values, spread(value));
         if self.places.find(hash, |place| values[*place as usize] == value).is_some() {
             return false;
         }
-        let place = values.len() as u32;
-        self.places.insert_unique(hash, place, |place| spread(values[*place as usize]));
         self.values.push(value);
+        self.place(self.values.len() - 1);
         true
+    }
+
+    fn insert_listed(&mut self, value: i64) -> bool {
+        // without a way out: eight values at a time
+        if self.values.iter().fold(false, |found, held| found | (*held == value)) {
+            return false;
+        }
+        self.values.push(value);
+        if self.values.len() > LISTED_MAX {
+            (0..self.values.len()).for_each(|place| self.place(place));
+        }
+        true
+    }
+
+    fn place(&mut self, place: usize) {
+        let values = &self.values;
+        let hash = |place: &u32| spread(values[*place as usize]);
+        self.places.insert_unique(hash(&(place as u32)), place as u32, hash);
     }
 
     pub(super) fn values(&self) -> &[i64] {
