@@ -3,6 +3,7 @@
 mod workers;
 
 use crate::checkpoint::recover;
+use crate::checkpoint::state::{self, Kept};
 use crate::checkpoint::store::{CheckpointStore, StoreError};
 use crate::checkpoint::{Checkpoint, CheckpointId, SinkState, SourceState};
 use crate::error::EngineError;
@@ -318,14 +319,12 @@ impl Engine {
 
     /// Whatever a commit will name is on disk first: the log, the data files, the state, the checkpoint.
     async fn write(&self, taking: &mut InProgress) -> Result<(), EngineError> {
-        self.sync_log().await?;
-        for part in &mut taking.parts {
-            if let (Some(sealed), None) = (&part.sealed, &part.prepared) {
-                part.prepared = Some(part.table.prepare(sealed, taking.id).await?);
-            }
-        }
-        let (state, sections) =
-            tokio::task::block_in_place(|| self.store.write_state(taking.id, &taking.snapshot.state))?;
+        // beside each other: a core each, and one wait for the disk
+        let state = self.write_state(taking.id, taking.snapshot.state.clone());
+        let (synced, prepared, state) = tokio::join!(self.sync_log(), prepare(&mut taking.parts, taking.id), state);
+        synced?;
+        prepared?;
+        let (state, sections) = state?;
         taking.state_bytes = state.as_ref().map_or(0, |state| state.bytes);
         let mut checkpoint = taking.snapshot.checkpoint(taking.id, self.clock.now_ms(), state, sections);
         for (index, (sink, (_, outbox))) in self.flow.sinks.iter().zip(&taking.snapshot.sinks).enumerate() {
@@ -353,11 +352,27 @@ impl Engine {
         Ok(())
     }
 
+    async fn write_state(&self, id: CheckpointId, state: Vec<Arc<dyn Kept>>) -> Result<state::Written, EngineError> {
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || store.write_state(id, &state)).await;
+        Ok(written.map_err(|error| EngineError::Join(error.to_string()))??)
+    }
+
     async fn sync_log(&self) -> Result<(), EngineError> {
         let log = Arc::clone(&self.log);
         let synced = tokio::task::spawn_blocking(move || log.sync()).await;
         Ok(synced.map_err(|error| EngineError::Join(error.to_string()))??)
     }
+}
+
+/// The data files of all tables, one table after the other.
+async fn prepare(parts: &mut [Part], id: CheckpointId) -> Result<(), EngineError> {
+    for part in parts {
+        if let (Some(sealed), None) = (&part.sealed, &part.prepared) {
+            part.prepared = Some(part.table.prepare(sealed, id).await?);
+        }
+    }
+    Ok(())
 }
 
 /// Pairs of names: sources with their topics, lake sinks with their tables.

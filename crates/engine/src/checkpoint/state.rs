@@ -6,12 +6,14 @@
 use super::CheckpointId;
 use super::store::{StoreError, io_error};
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Cursor, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Names the file in the checkpoint's folder and proves it whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,15 +37,31 @@ pub(super) fn file_name(id: CheckpointId) -> String {
     format!("{PREFIX}{id:012}{SUFFIX}")
 }
 
-/// Writes the nodes' batches (of one schema for each node); durable on return, but for the folder's entry. None if there is
-/// nothing to write. `sections` are in the order of `nodes`.
-pub fn write(
-    folder: &Path,
-    id: CheckpointId,
-    nodes: &[Vec<RecordBatch>],
-) -> Result<(Option<StateFile>, Vec<Option<Section>>), StoreError> {
-    let has_rows = |batches: &[RecordBatch]| batches.iter().any(|batch| batch.num_rows() > 0);
-    if !nodes.iter().any(|batches| has_rows(batches)) {
+/// What a node kept at one moment. It is made into batches only while it is written: what is large would be in memory twice.
+pub(crate) trait Kept: Send + Sync {
+    fn is_empty(&self) -> bool;
+
+    /// Of one schema; the same each time.
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + '_>;
+}
+
+impl Kept for Vec<RecordBatch> {
+    fn is_empty(&self) -> bool {
+        self.iter().all(|batch| batch.num_rows() == 0)
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + '_> {
+        Box::new(self.iter().cloned().map(Ok))
+    }
+}
+
+/// The file, and where in it each node's part is.
+pub(crate) type Written = (Option<StateFile>, Vec<Option<Section>>);
+
+/// Writes what nodes kept; durable on return, but for the folder's entry. None if there is nothing to write. The sections are in
+/// the order of `nodes`.
+pub(crate) fn write(folder: &Path, id: CheckpointId, nodes: &[Arc<dyn Kept>]) -> Result<Written, StoreError> {
+    if nodes.iter().all(|kept| kept.is_empty()) {
         return Ok((None, vec![None; nodes.len()]));
     }
     let name = file_name(id);
@@ -52,13 +70,13 @@ pub fn write(
     let file = File::create(&path).map_err(|source| io_error("create", &path, source))?;
     let mut out = Checked { inner: BufWriter::new(file), bytes: 0, crc32c: 0 };
     let mut sections = Vec::with_capacity(nodes.len());
-    for batches in nodes {
-        if !has_rows(batches) {
+    for kept in nodes {
+        if kept.is_empty() {
             sections.push(None);
             continue;
         }
         let start = out.bytes;
-        write_stream(&mut out, batches).map_err(failed)?;
+        write_stream(&mut out, &**kept).map_err(failed)?;
         sections.push(Some(Section { start, end: out.bytes }));
     }
     let (bytes, crc32c) = (out.bytes, out.crc32c);
@@ -67,10 +85,15 @@ pub fn write(
     Ok((Some(StateFile { file: name, bytes, crc32c }), sections))
 }
 
-fn write_stream(out: &mut Checked, batches: &[RecordBatch]) -> io::Result<()> {
-    let Some(first) = batches.first() else { return Ok(()) };
+fn write_stream(out: &mut Checked, kept: &dyn Kept) -> io::Result<()> {
+    let mut batches = kept.batches();
+    let Some(first) = batches.next().transpose().map_err(io::Error::other)? else { return Ok(()) };
     let mut stream = StreamWriter::try_new(out, first.schema_ref()).map_err(io::Error::other)?;
-    batches.iter().try_for_each(|batch| stream.write(batch)).map_err(io::Error::other)?;
+    let mut put = |batch: &RecordBatch| stream.write(batch).map_err(io::Error::other);
+    put(&first)?;
+    for batch in batches {
+        put(&batch.map_err(io::Error::other)?)?;
+    }
     stream.finish().map_err(io::Error::other)
 }
 
@@ -125,7 +148,6 @@ impl Write for Checked {
 mod tests {
     use super::*;
     use arrow::array::{ArrayRef, Int64Array, StringArray};
-    use std::sync::Arc;
 
     fn batch(from: i64) -> RecordBatch {
         let number: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + 100));
@@ -133,23 +155,27 @@ mod tests {
         RecordBatch::try_from_iter([("number", number), ("text", text)]).expect("a batch")
     }
 
+    fn kept(nodes: &[Vec<RecordBatch>]) -> Vec<Arc<dyn Kept>> {
+        nodes.iter().map(|batches| Arc::new(batches.clone()) as Arc<dyn Kept>).collect()
+    }
+
     #[test]
     fn what_was_written_comes_back() {
         let folder = tempfile::tempdir().expect("a folder");
         let nodes = vec![vec![batch(0), batch(100)], Vec::new(), vec![batch(7)]];
-        let (file, sections) = write(folder.path(), 3, &nodes).expect("written");
+        let (file, sections) = write(folder.path(), 3, &kept(&nodes)).expect("written");
         let file = file.expect("a file");
         let bytes = read(folder.path(), &file).expect("whole");
         assert_eq!(section(&bytes, sections[0].expect("rows")), Ok(nodes[0].clone()));
         assert_eq!(sections[1], None);
         assert_eq!(section(&bytes, sections[2].expect("rows")), Ok(nodes[2].clone()));
-        assert_eq!(write(folder.path(), 4, &[Vec::new()]).expect("nothing"), (None, vec![None]));
+        assert_eq!(write(folder.path(), 4, &kept(&[Vec::new()])).expect("nothing"), (None, vec![None]));
     }
 
     #[test]
     fn damage_is_told_by_the_files_name() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (file, _) = write(folder.path(), 3, &[vec![batch(0)]]).expect("written");
+        let (file, _) = write(folder.path(), 3, &kept(&[vec![batch(0)]])).expect("written");
         let file = file.expect("a file");
         let path = folder.path().join(&file.file);
         let whole = std::fs::read(&path).expect("bytes");

@@ -1,11 +1,11 @@
 //! Checkpoint files: one JSON file each, written whole or not at all, with a file of state beside it; the last few are kept.
 
-use super::state::{self, Section, StateFile};
+use super::state::{self, Kept, StateFile, Written};
 use super::{Checkpoint, CheckpointId};
-use arrow::array::RecordBatch;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Older files are a help for people, not for recovery.
 const KEPT_FILES: usize = 5;
@@ -44,11 +44,7 @@ impl CheckpointStore {
     }
 
     /// Writes the state that the checkpoint of this id will name; see [`state::write`].
-    pub fn write_state(
-        &self,
-        id: CheckpointId,
-        nodes: &[Vec<RecordBatch>],
-    ) -> Result<(Option<StateFile>, Vec<Option<Section>>), StoreError> {
+    pub(crate) fn write_state(&self, id: CheckpointId, nodes: &[Arc<dyn Kept>]) -> Result<Written, StoreError> {
         state::write(&self.folder, id, nodes)
     }
 

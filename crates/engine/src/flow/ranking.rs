@@ -2,6 +2,7 @@
 
 use super::row_bytes::RowBytes;
 use super::rows::{RowKind, Rows};
+use crate::checkpoint::state;
 use crate::graph::{ColumnId, TopN};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::SortOptions;
@@ -20,16 +21,44 @@ pub(super) struct Ranking {
     tells_before: bool,
     schema: SchemaRef,
     /// Of the input.
-    pub(super) rows: RowBytes,
+    pub(super) rows: Arc<RowBytes>,
     order: Vec<ColumnId>,
     order_rows: RowConverter,
+}
+
+/// What a row is ordered by: bytes in Arrow's row format, of which none is the beginning of another. Two numbers' fit in here, and are
+/// compared without a look elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OrderKey {
+    /// The first bytes, filled with zeros.
+    first: [u64; 2],
+    /// All bytes, if there are more.
+    whole: Option<Arc<[u8]>>,
+}
+
+impl OrderKey {
+    pub(super) fn of(bytes: &[u8]) -> OrderKey {
+        let mut first = [0; size_of::<[u64; 2]>()];
+        let length = bytes.len().min(first.len());
+        first[..length].copy_from_slice(&bytes[..length]);
+        let (words, _) = first.as_chunks::<8>();
+        OrderKey {
+            first: [u64::from_be_bytes(words[0]), u64::from_be_bytes(words[1])],
+            whole: (bytes.len() > first.len()).then(|| bytes.into()),
+        }
+    }
+
+    /// Beside its own size.
+    pub(super) fn bytes(&self) -> usize {
+        self.whole.as_ref().map_or(0, |whole| whole.len())
+    }
 }
 
 /// A row in a list; lists are compared with what they were, so a copy shares its bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) id: u64,
-    pub(super) order: Arc<[u8]>,
+    pub(super) order: OrderKey,
     pub(super) row: KeptRow,
 }
 
@@ -58,6 +87,30 @@ impl Changes {
     }
 }
 
+/// So many rows of a state are columns at once.
+const STATE_BATCH_ROWS: usize = 8_192;
+
+/// The rows of a Top-N at one moment.
+pub(super) struct KeptRows {
+    pub(super) rows: Vec<Arc<[u8]>>,
+    codec: Arc<RowBytes>,
+    schema: SchemaRef,
+}
+
+impl state::Kept for KeptRows {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + '_> {
+        Box::new(self.rows.chunks(STATE_BATCH_ROWS).map(|rows| {
+            let columns = self.codec.columns_of(rows.iter().map(|row| &**row))?;
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+        }))
+    }
+}
+
 impl Ranking {
     pub(super) fn new(
         node: &TopN,
@@ -75,13 +128,13 @@ impl Ranking {
             with_number: node.with_number,
             tells_before,
             schema: Arc::clone(schema),
-            rows: RowBytes::new(input)?,
+            rows: Arc::new(RowBytes::new(input)?),
             order: node.order.iter().map(|order| order.column).collect(),
             order_rows: RowConverter::new(order_fields.collect())?,
         })
     }
 
-    /// What each row is ordered by, as bytes: those of a row that stands before are less.
+    /// What each row is ordered by: that of a row that stands before is less.
     pub(super) fn order_of(&self, batch: &RecordBatch) -> Result<arrow::row::Rows, ArrowError> {
         let columns: Vec<ArrayRef> = self.order.iter().map(|column| Arc::clone(batch.column(*column))).collect();
         self.order_rows.convert_columns(&columns)
@@ -125,6 +178,11 @@ impl Ranking {
         new.iter().enumerate().filter(|(_, kept)| !is_in(kept, old)).for_each(|(rank, kept)| {
             out.push(RowKind::Insert, kept, rank);
         });
+    }
+
+    /// Rows as they are kept; `schema` is the input's.
+    pub(super) fn kept_rows(&self, rows: Vec<Arc<[u8]>>, schema: &SchemaRef) -> KeptRows {
+        KeptRows { rows, codec: Arc::clone(&self.rows), schema: Arc::clone(schema) }
     }
 
     /// None if nothing changed.

@@ -4,13 +4,13 @@ use super::sink::SinkTarget;
 use super::watermark::WATERMARK_MIN;
 use super::{Flow, lock};
 use crate::checkpoint::recover::{RecoverError, StateDecision, decide_state};
-use crate::checkpoint::state::{self, Section, StateFile};
+use crate::checkpoint::state::{self, Kept, Section, StateFile};
 use crate::checkpoint::{Checkpoint, CheckpointId, NodeState, Offsets, SourceState};
 use crate::error::EngineError;
 use crate::flow::outbox::OutboxState;
-use arrow::array::RecordBatch;
 use hoga_lake::Sealed;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Under this name the register of touched bars is among the nodes' states.
 const TOUCHED_BARS: &str = "bars that were touched";
@@ -23,7 +23,7 @@ pub(crate) struct Snapshot {
     /// Nodes that keep state; their sections are not known yet.
     pub(crate) nodes: Vec<(String, NodeState)>,
     /// By node, as above.
-    pub(crate) state: Vec<Vec<RecordBatch>>,
+    pub(crate) state: Vec<Arc<dyn Kept>>,
     /// By sink: the rows that wait to be committed, of tables; the topic's ends, of topics.
     pub(crate) sinks: Vec<(Option<Sealed>, Option<OutboxState>)>,
     /// By sink: the event time of its rows, which an idle source does not hold back. None before the first.
@@ -81,24 +81,30 @@ impl Flow {
             };
             sources.insert(source.name.clone(), state);
         }
-        let (mut nodes, mut state) = (Vec::new(), Vec::new());
+        let (mut nodes, mut state) = (Vec::new(), Vec::<Arc<dyn Kept>>::new());
         for node in &self.nodes {
             let Some(stage) = &node.stage else { continue };
             let stage = lock(stage);
-            let mut batches = stage.snapshot()?;
-            for partial in node.partials.iter().flatten() {
-                batches.extend(lock(partial).snapshot()?);
-            }
+            let kept: Arc<dyn Kept> = match stage.kept() {
+                Some(kept) => kept,
+                None => {
+                    let mut batches = stage.snapshot()?;
+                    for partial in node.partials.iter().flatten() {
+                        batches.extend(lock(partial).snapshot()?);
+                    }
+                    Arc::new(batches)
+                }
+            };
             let watermark = Some(stage.watermark()).filter(|watermark| *watermark > WATERMARK_MIN);
             let fingerprint = node.fingerprints[0].clone();
             let saved = NodeState { fingerprint, watermark, section: None };
             nodes.push((node.node.name.clone(), saved));
-            state.push(batches);
+            state.push(kept);
         }
         if let Some(bars) = &self.bars {
             let saved = NodeState { fingerprint: TOUCHED_BARS_VERSION.into(), watermark: None, section: None };
             nodes.push((TOUCHED_BARS.into(), saved));
-            state.push(bars.touched.snapshot()?.into_iter().collect());
+            state.push(Arc::new(bars.touched.snapshot()?.into_iter().collect::<Vec<_>>()));
         }
         let mut sinks = Vec::new();
         for sink in &self.sinks {

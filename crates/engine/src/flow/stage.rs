@@ -3,9 +3,11 @@
 use super::rows::Rows;
 use super::slices::Groups;
 use super::window::Span;
+use crate::checkpoint::state::Kept;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use hoga_model::time::utc_iso;
+use std::sync::Arc;
 
 /// What a stage holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,6 +80,12 @@ pub(crate) trait Stage: Send + std::fmt::Debug {
 
     /// The state as it is; nothing changes. Batches of one schema.
     fn snapshot(&self) -> Result<Vec<RecordBatch>, ArrowError>;
+
+    /// The same rows as [`snapshot`](Self::snapshot), to be made into batches later; None where those are small, or have parts that
+    /// workers keep.
+    fn kept(&self) -> Option<Arc<dyn Kept>> {
+        None
+    }
 
     /// Goes on from a snapshot that was taken at this watermark. The stage is new.
     fn restore(&mut self, watermark: i64, snapshot: &[RecordBatch]) -> Result<(), ArrowError>;

@@ -5,17 +5,17 @@
 //! time of each partition is the one that came last.
 
 use super::groups::{GroupTable, KeyCodec};
-use super::ranking::{Changes, Kept, KeptRow, Ranking};
+use super::ranking::{Changes, Kept, KeptRow, KeptRows, OrderKey, Ranking};
 use super::rows::Rows;
 use super::stage::{Late, Stage, Usage};
 use super::watermark::WATERMARK_MIN;
 use super::window::{Span, WallClock};
 use super::window_aggregate::milliseconds;
+use crate::checkpoint::state::{self, Kept as _};
 use crate::graph::{AttachedWindow, ColumnId, TopN};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::row::Row;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ struct Ranked {
     table: GroupTable,
     /// By partition, best first.
     lists: Vec<Vec<Kept>>,
+    /// Of what is in the lists; counted, since a walk over all of it takes as long as a batch does.
+    usage: Usage,
 }
 
 /// All rows without a window are in one.
@@ -90,36 +92,44 @@ impl TopNStage {
                 ranked.lists.push(Vec::new());
             }
             let list = &mut ranked.lists[list_of as usize];
-            let Some(rank) = rank_of(list, &order.row(row), end, self.last_wins) else { continue };
+            let order = OrderKey::of(order.row(row).data());
+            let Some(rank) = rank_of(list, &order, end, self.last_wins) else { continue };
             before.entry((span, list_of)).or_insert_with(|| list.clone());
-            let kept = Kept { id: self.next_id, order: order.row(row).data().into(), row: KeptRow::New(row as u32) };
+            let kept = Kept { id: self.next_id, order, row: KeptRow::New(row as u32) };
             self.next_id += 1;
             list.insert(rank, kept);
             list.truncate(end);
         }
-        self.store(batch, before.keys())?;
+        self.store(batch, &before)?;
         Ok(before.into_iter().map(|((span, list), old)| (span, list, old)).collect())
     }
 
-    /// Copies the batch's rows that stayed: the batch itself is let go.
-    fn store<'a>(
-        &mut self,
-        batch: &RecordBatch,
-        lists: impl Iterator<Item = &'a (Span, u32)>,
-    ) -> Result<(), ArrowError> {
+    /// Copies the batch's rows that stayed: the batch itself is let go. `before`: the lists that changed, as they were.
+    fn store(&mut self, batch: &RecordBatch, before: &BTreeMap<(Span, u32), Vec<Kept>>) -> Result<(), ArrowError> {
         let source = self.ranking.rows.source(batch.columns())?;
         let mut bytes = Vec::new();
-        for (span, list) in lists {
-            let list = self.ranked.get_mut(span).and_then(|ranked| ranked.lists.get_mut(*list as usize));
-            for kept in list.into_iter().flatten() {
+        for ((span, list), old) in before {
+            let Some(ranked) = self.ranked.get_mut(span) else { continue };
+            let Some(list) = ranked.lists.get_mut(*list as usize) else { continue };
+            for kept in list.iter_mut() {
                 if let KeptRow::New(row) = kept.row {
                     bytes.clear();
                     source.put(row as usize, &mut bytes);
                     kept.row = KeptRow::Stored(bytes.as_slice().into());
                 }
             }
+            let (old, new) = (usage_of(old), usage_of(list));
+            ranked.usage.groups = ranked.usage.groups + new.groups - old.groups;
+            ranked.usage.bytes = ranked.usage.bytes + new.bytes - old.bytes;
         }
         Ok(())
+    }
+
+    fn kept_rows(&self) -> KeptRows {
+        let kept = self.ranked.values().flat_map(|ranked| ranked.lists.iter().flatten());
+        let rows =
+            kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(Arc::clone(row)) } else { None });
+        self.ranking.kept_rows(rows.collect(), &self.input)
     }
 
     fn spans(&self, batch: &RecordBatch) -> Result<Option<Vec<Span>>, ArrowError> {
@@ -130,20 +140,25 @@ impl TopNStage {
     }
 }
 
+fn usage_of(list: &[Kept]) -> Usage {
+    let row = |kept: &Kept| if let KeptRow::Stored(row) = &kept.row { row.len() } else { 0 };
+    let bytes = list.iter().map(|kept| size_of::<Kept>() + kept.order.bytes() + row(kept)).sum();
+    Usage { groups: list.len(), bytes }
+}
+
 fn is_over(clock: WallClock, end: i64, watermark: i64) -> bool {
     watermark > WATERMARK_MIN && clock.instant_ms(end - 1) <= watermark
 }
 
 /// Where a row belongs in a list of at most `limit`; None if not in it.
-fn rank_of(list: &[Kept], order: &Row<'_>, limit: usize, last_wins: bool) -> Option<usize> {
-    let order = order.data();
+fn rank_of(list: &[Kept], order: &OrderKey, limit: usize, last_wins: bool) -> Option<usize> {
     if list.len() >= limit {
-        let worst = &*list.last()?.order;
+        let worst = &list.last()?.order;
         if order > worst || (order == worst && !last_wins) {
             return None;
         }
     }
-    let goes_before = |kept: &Kept| if last_wins { &*kept.order < order } else { &*kept.order <= order };
+    let goes_before = |kept: &Kept| if last_wins { kept.order < *order } else { kept.order <= *order };
     let rank = list.partition_point(goes_before);
     (rank < limit).then_some(rank)
 }
@@ -184,22 +199,18 @@ impl Stage for TopNStage {
     fn usage(&self) -> Usage {
         let mut usage = Usage::default();
         for ranked in self.ranked.values() {
+            usage += ranked.usage;
             usage.bytes += ranked.table.bytes() + ranked.lists.capacity() * size_of::<Vec<Kept>>();
-            for kept in ranked.lists.iter().flatten() {
-                let row = if let KeptRow::Stored(row) = &kept.row { row.len() } else { 0 };
-                usage += Usage { groups: 1, bytes: size_of::<Kept>() + kept.order.len() + row };
-            }
         }
         usage
     }
 
     fn snapshot(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let kept = self.ranked.values().flat_map(|ranked| ranked.lists.iter().flatten());
-        let rows = kept.filter_map(|kept| if let KeptRow::Stored(row) = &kept.row { Some(&**row) } else { None });
-        let columns = self.ranking.columns_of(rows)?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(vec![RecordBatch::try_new_with_options(Arc::clone(&self.input), columns, &options)?])
+        self.kept_rows().batches().collect()
+    }
+
+    fn kept(&self) -> Option<Arc<dyn state::Kept>> {
+        Some(Arc::new(self.kept_rows()))
     }
 
     fn restore(&mut self, watermark: i64, snapshot: &[RecordBatch]) -> Result<(), ArrowError> {

@@ -2,7 +2,7 @@
 //! those is taken back, the next moves up.
 
 use super::groups::{GroupTable, KeyCodec};
-use super::ranking::{Changes, Kept, KeptRow, Ranking};
+use super::ranking::{Changes, Kept, KeptRow, OrderKey, Ranking};
 use super::rows::Rows;
 use super::stage::{Late, Stage, Usage};
 use super::watermark::WATERMARK_MIN;
@@ -21,7 +21,7 @@ const ROW_BYTES: usize = size_of::<(Place, Arc<[u8]>)>() * 3 / 2 + 4 * size_of::
 /// Where a row stands: by its order, and among equals by arrival.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    order: Arc<[u8]>,
+    order: OrderKey,
     id: u64,
 }
 
@@ -82,39 +82,41 @@ impl UpdatingTopNStage {
                 self.empty_lists += 1;
             }
             before.entry(list).or_insert_with(|| self.first_rows(list));
-            let order = order.row(row);
             whole.clear();
             source.put(row, &mut whole);
             let adds = rows.kinds.as_ref().is_none_or(|kinds| kinds[row].leaves_a_row());
+            let order = OrderKey::of(order.row(row).data());
             match adds {
-                true => self.add(list, order.data(), &whole),
-                false => self.take_out(list, order.data(), &whole)?,
+                true => self.add(list, order, &whole),
+                false => self.take_out(list, order, &whole)?,
             }
         }
         Ok(before)
     }
 
-    fn add(&mut self, list: u32, order: &[u8], row: &[u8]) {
+    fn add(&mut self, list: u32, order: OrderKey, row: &[u8]) {
         self.rows += 1;
-        self.row_bytes += order.len() + row.len() + ROW_BYTES;
-        let place = Place { order: order.into(), id: self.next_id };
+        self.row_bytes += order.bytes() + row.len() + ROW_BYTES;
+        let place = Place { order, id: self.next_id };
         self.next_id += 1;
         let rows = &mut self.lists[list as usize];
         self.empty_lists -= usize::from(rows.is_empty());
         rows.insert(place, row.into());
     }
 
-    fn take_out(&mut self, list: u32, order: &[u8], row: &[u8]) -> Result<(), ArrowError> {
+    fn take_out(&mut self, list: u32, order: OrderKey, row: &[u8]) -> Result<(), ArrowError> {
         let rows = &mut self.lists[list as usize];
-        let mut equals = rows.range(Place { order: order.into(), id: 0 }..);
-        let found = equals.find(|(place, held)| *place.order != *order || ***held == *row);
-        let Some(id) = found.filter(|(place, _)| *place.order == *order).map(|(place, _)| place.id) else {
+        let mut place = Place { order, id: 0 };
+        let mut equals = rows.range::<Place, _>(&place..);
+        let found = equals.find(|(other, held)| other.order != place.order || ***held == *row);
+        let Some(id) = found.filter(|(other, _)| other.order == place.order).map(|(other, _)| other.id) else {
             return Err(ArrowError::InvalidArgumentError("a row is taken back that was not given".into()));
         };
-        rows.remove(&Place { order: order.into(), id });
+        place.id = id;
+        rows.remove(&place);
         self.empty_lists += usize::from(rows.is_empty());
         self.rows -= 1;
-        self.row_bytes -= order.len() + row.len() + ROW_BYTES;
+        self.row_bytes -= place.order.bytes() + row.len() + ROW_BYTES;
         Ok(())
     }
 
