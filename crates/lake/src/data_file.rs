@@ -134,6 +134,7 @@ impl DataFileWriter {
             schema: &self.schema,
             file_schema: &self.file_schema,
             without_dictionary,
+            row_bytes,
             row_group_rows: (ROW_GROUP_BYTES_TARGET / row_bytes).clamp(1, ROW_GROUP_ROWS_MAX),
             chunk_rows,
         };

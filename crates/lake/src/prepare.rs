@@ -29,7 +29,7 @@ const CHUNK_ROWS_MIN: usize = 256;
 
 /// A part of at least so many bytes for each is written by several threads, a file each: what one writes takes longer than computing
 /// it did, and the sources would wait. The part of a live table, sealed after seconds, is written by one.
-const WRITER_BYTES_MIN: usize = 24 * 1024 * 1024;
+const WRITER_BYTES_MIN: usize = 8 * 1024 * 1024;
 const WRITERS_MAX: usize = 2;
 
 /// Encoded rows that wait to become a row group; without this the writer keeps 256 MiB of them.

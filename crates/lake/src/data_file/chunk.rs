@@ -58,17 +58,16 @@ pub(super) fn encode<V: Values>(
     if description.max_def_level() == 0 && column.valid.as_ref().is_some_and(|valid| valid.contains(&false)) {
         return Err(ParquetError::General(format!("NULL in column {}, which has none", description.path())));
     }
-    let mut sink = TrackedWrite::new(Vec::new());
+    let plain_bytes = plain_size(column);
+    // what is not written to costs nothing, and what grows is copied into ever new pages of memory
+    let mut sink = TrackedWrite::new(Vec::with_capacity(plain_bytes));
     let mut pages = Pages::new(description, compressor, &mut sink);
     let dictionary = wants_dictionary.then(|| Dictionary::of(column)).flatten();
     if let Some(dictionary) = &dictionary {
         pages.put_dictionary(dictionary)?;
     }
-    let plain_bytes = match (&dictionary, column.values.first()) {
-        (None, Some(_)) => plain_size(column),
-        _ => 0,
-    };
-    let page_count = column.rows().div_ceil(PAGE_ROWS_MAX).max(plain_bytes.div_ceil(PAGE_BYTES_TARGET)).max(1);
+    let full_pages = if dictionary.is_none() { plain_bytes.div_ceil(PAGE_BYTES_TARGET) } else { 0 };
+    let page_count = column.rows().div_ceil(PAGE_ROWS_MAX).max(full_pages).max(1);
     let page_rows = column.rows().div_ceil(page_count).max(1);
     let mut values = 0..0;
     for start in (0..column.rows()).step_by(page_rows) {
@@ -84,7 +83,7 @@ pub(super) fn encode<V: Values>(
 
 fn plain_size<V: Values>(column: &Column<V>) -> usize {
     // texts differ: a sample says how long they are
-    let sample = column.values.iter().step_by(column.values.len().div_ceil(1_024));
+    let sample = column.values.iter().step_by(column.values.len().div_ceil(1_024).max(1));
     let (mut out, mut sampled) = (Vec::new(), 0);
     for value in sample {
         column.kind.put(*value, &mut out);
@@ -141,6 +140,8 @@ struct Pages<'a, 'c, V: Values> {
     nulls: usize,
     /// Smallest and largest value of each page that has one.
     bounds: Vec<(V::Value, V::Value)>,
+    /// The page before compression: the same memory for all.
+    page: Vec<u8>,
 }
 
 impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
@@ -164,6 +165,7 @@ impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
             rows: 0,
             nulls: 0,
             bounds: Vec::new(),
+            page: Vec::new(),
         }
     }
 
@@ -187,7 +189,8 @@ impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
         values: Range<usize>,
         rows: usize,
     ) -> Result<()> {
-        let mut page = Vec::new();
+        let mut page = std::mem::take(&mut self.page);
+        page.clear();
         if self.description.max_def_level() > 0 {
             put_levels(&mut page, valid, rows);
         }
@@ -226,6 +229,7 @@ impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
         self.data_offset.get_or_insert(written.offset as i64);
         self.offset_index.append_row_count(rows as i64);
         self.offset_index.append_offset_and_size(written.offset as i64, written.compressed_size as i32);
+        self.page = page;
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct FileLayout<'a> {
     /// Columns that get no dictionary.
     pub(crate) without_dictionary: &'a [String],
     pub(crate) row_group_rows: usize,
+    /// Of a row in memory: a file is hardly larger.
+    pub(crate) row_bytes: usize,
     /// How many rows the crate's writer gets at a time.
     pub(crate) chunk_rows: usize,
 }
@@ -46,7 +48,11 @@ pub(crate) fn encode(
     for column in layout.without_dictionary {
         properties = properties.set_column_dictionary_enabled(ColumnPath::new(vec![column.clone()]), false);
     }
-    let writer = ArrowWriter::try_new(Vec::new(), layout.file_schema.clone(), Some(properties.build()))?;
+    let writer = ArrowWriter::try_new(
+        Vec::with_capacity(rows.len() * layout.row_bytes),
+        layout.file_schema.clone(),
+        Some(properties.build()),
+    )?;
     let (mut file, factory) = writer.into_serialized_writer()?;
     let plain: HashSet<&str> = layout.without_dictionary.iter().map(String::as_str).collect();
     let mut compressor = Compressor::new(ZSTD_LEVEL)?;

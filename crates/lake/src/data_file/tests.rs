@@ -79,6 +79,7 @@ fn same_as_the_crate(batches: &[RecordBatch], order: &[(usize, usize)], row_grou
         file_schema: &schema,
         without_dictionary: &plain,
         row_group_rows,
+        row_bytes: 100,
         chunk_rows: 300,
     };
     let (file, described) = encode(&layout, &packed.iter().collect::<Vec<_>>(), order).unwrap();
@@ -167,6 +168,7 @@ fn a_null_in_a_column_without_them_is_refused() {
         file_schema: &strict,
         without_dictionary: &[],
         row_group_rows: 10,
+        row_bytes: 8,
         chunk_rows: 10,
     };
     assert!(encode(&layout, &[&packed.unwrap()], &[(0, 0), (0, 1)]).is_err());
