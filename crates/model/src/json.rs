@@ -105,7 +105,7 @@ impl<'a> Scanner<'a> {
             }
             at += 1;
         }
-        if !bytes.get(at..).is_some_and(|rest| rest.starts_with(quoted)) {
+        if !bytes.get(at..).is_some_and(|rest| begins_with(rest, quoted)) {
             return false;
         }
         self.has_members |= 1 << level;
@@ -535,6 +535,23 @@ fn shift(digits: usize) -> Option<u64> {
         powers
     };
     POWERS.get(digits).copied()
+}
+
+/// Keys are short: their ends, which overlap, are compared as numbers; a call that compares memory takes longer.
+#[inline]
+fn begins_with(bytes: &[u8], key: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..key.len()) else { return false };
+    match key.len() {
+        4..8 => has_same_ends::<4>(bytes, key),
+        8..16 => has_same_ends::<8>(bytes, key),
+        16..=32 => has_same_ends::<16>(bytes, key),
+        _ => bytes == key,
+    }
+}
+
+#[inline]
+fn has_same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
 }
 
 /// The first byte from `at` on that ends a run of ordinary characters: a quote, a backslash or a control character.

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 pub(super) struct Column {
     data_type: DataType,
+    /// Counted here: it is looked at with every value.
+    rows: usize,
     /// One for each row; no bits before the first NULL.
     valid: NullBufferBuilder,
     values: Values,
@@ -82,14 +84,15 @@ impl Column {
                 return Err(UnsupportedType(format!("{name} as a JSON field")));
             }
         };
-        Ok(Column { data_type: data_type.clone(), valid: NullBufferBuilder::new(0), values })
+        Ok(Column { data_type: data_type.clone(), rows: 0, valid: NullBufferBuilder::new(0), values })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.valid.len()
+        self.rows
     }
 
     pub(super) fn push_null(&mut self) {
+        self.rows += 1;
         self.valid.append_null();
         match &mut self.values {
             Values::Boolean(values) => values.push(false),
@@ -158,7 +161,7 @@ impl Column {
                 if json.peek()? != Kind::Object {
                     return Err(wrong_type(field, &self.data_type, json.skip()?));
                 }
-                let row = self.valid.len();
+                let row = self.rows;
                 json.begin_object()?;
                 let mut place = 0;
                 while let Some(meaning) = shape.next(json, &mut place, |key| meaning_of(key, fields, unknown))? {
@@ -186,6 +189,7 @@ impl Column {
                 }
             }
         }
+        self.rows += 1;
         self.valid.append_non_null();
         Ok(())
     }
@@ -200,6 +204,7 @@ impl Column {
 
     /// Forgets every row from `rows` on, and what was read of a value that did not become one.
     pub(super) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
         self.valid.truncate(rows);
         match &mut self.values {
             Values::Boolean(values) => values.truncate(rows),
@@ -236,7 +241,7 @@ impl Column {
 
     /// The rows as an array; the column is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let rows = self.valid.len();
+        let rows = std::mem::take(&mut self.rows);
         let nulls = self.valid.finish().filter(|nulls| nulls.null_count() > 0);
         Ok(match &mut self.values {
             Values::Boolean(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(take(values)), nulls)),

@@ -55,6 +55,21 @@ fn strings_of_any_length_end_where_they_end() {
 }
 
 #[test]
+fn keys_of_any_length_are_compared_to_the_last_byte() {
+    let key: Vec<u8> = (0..40).map(|n| b'a' + n % 26).collect();
+    for length in 0..=key.len() {
+        let key = &key[..length];
+        assert!(begins_with(&[key, b"and more"].concat(), key) && begins_with(key, key));
+        assert!(length == 0 || !begins_with(&key[1..], key));
+        for at in 0..length {
+            let mut other = key.to_vec();
+            other[at] ^= 1;
+            assert!(!begins_with(&other, key), "byte {at} of {length}");
+        }
+    }
+}
+
+#[test]
 fn writes_strings_that_read_back() -> Result<(), JsonError> {
     let mut out = Vec::new();
     push_string(&mut out, "a\"b\\c\n비트코인\u{1}");
