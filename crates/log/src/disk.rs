@@ -154,6 +154,8 @@ impl DiskLog {
             flushed.save_recovery_points();
         });
         let flusher = flusher.map_err(|source| LogError::Thread { name: "flusher", source })?;
+        // what an earlier process has appended: the first checkpoint would have to wait for it
+        flusher.mark_dirty();
         Ok((DiskLog { shared, flusher, _lock: lock }, report))
     }
 
