@@ -41,8 +41,9 @@ pub struct LiveTableOptions {
     pub partition_files_max: usize,
 }
 
-/// Reads take some 2 ms a file and hold every one open; a bar's partition is written again 30 times a day.
-const PARTITION_FILES_MAX: usize = 96;
+/// Reads take some 2 ms a file and hold every one open, with a decompressor for each of its columns (some megabytes a file); a bar's
+/// partition, a few megabytes, is written again 180 times a day.
+const PARTITION_FILES_MAX: usize = 16;
 
 impl Default for LiveTableOptions {
     fn default() -> Self {

@@ -118,7 +118,7 @@ async fn figures_of_a_primary_key() {
     const KEYS: i64 = 300;
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
-    let files_max: usize = std::env::var("FILES_MAX").map_or(96, |text| text.parse().unwrap());
+    let files_max: usize = std::env::var("FILES_MAX").map_or(16, |text| text.parse().unwrap());
     let table = bar_table_with(&lake, "none", files_max).await;
     let mut out = std::io::stderr();
     let mut say = |text: String| writeln!(out, "{text}").unwrap();
