@@ -57,11 +57,13 @@ fn prepared(expression: &Arc<dyn PhysicalExpr>, input: &Schema) -> Result<Arc<dy
     Arc::clone(expression).transform_up(choose).data()
 }
 
+type Expression = Arc<dyn PhysicalExpr>;
+
 /// A CASE of which every branch is computed for every row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Choice {
     /// A condition and its value, again and again; the value without a condition comes last.
-    parts: Vec<Arc<dyn PhysicalExpr>>,
+    parts: Vec<Expression>,
     output: DataType,
 }
 
@@ -76,7 +78,7 @@ impl Choice {
         Ok((output.is_primitive() && parts.iter().all(is_cheap)).then_some(Choice { parts, output }))
     }
 
-    fn branches(&self) -> (&[[Arc<dyn PhysicalExpr>; 2]], &[Arc<dyn PhysicalExpr>]) {
+    fn branches(&self) -> (&[[Expression; 2]], &[Expression]) {
         self.parts.as_chunks::<2>()
     }
 }
