@@ -15,7 +15,7 @@ const XERIAL_HEADER_BYTES: usize = 16;
 const MAX_ZSTD_WINDOW_LOG: u32 = 26;
 
 /// In front of the frames that Kafka's clients and this log write: format 1, independent blocks of up to 64 KiB, neither checksums nor a length.
-const LZ4_HEADER: [u8; 7] = *b"\x04\x22\x4d\x18\x60\x40\x82";
+pub(super) const LZ4_HEADER: [u8; 7] = *b"\x04\x22\x4d\x18\x60\x40\x82";
 const LZ4_BLOCK_BYTES: usize = 64 << 10;
 /// Of a block's length: it is stored as it is.
 const LZ4_STORED: u32 = 1 << 31;
@@ -55,7 +55,7 @@ fn limited(decoder: impl Read, compressed_bytes: usize) -> Result<Bytes, BatchDe
 }
 
 /// The blocks of a frame, each to its place in the records: the crate's reader of frames copies every byte twice more.
-fn lz4(frame: &[u8]) -> Result<Vec<u8>, BatchDefect> {
+pub(super) fn lz4(frame: &[u8]) -> Result<Vec<u8>, BatchDefect> {
     let most = lz4_blocks(frame).count().saturating_mul(LZ4_BLOCK_BYTES);
     let mut out = Vec::with_capacity(most.min(MAX_RECORDS_BYTES));
     for block in lz4_blocks(frame) {
@@ -75,6 +75,8 @@ fn lz4(frame: &[u8]) -> Result<Vec<u8>, BatchDefect> {
             return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
         }
     }
+    // a batch of one record would hold the room of a whole block for as long as the record lives: half a gigabyte for 4 MB of such batches
+    out.shrink_to_fit();
     Ok(out)
 }
 

@@ -166,6 +166,13 @@ fn base_offset_and_leader_epoch_are_outside_the_checksum() {
 }
 
 #[test]
+fn a_small_batch_holds_no_more_memory_than_its_records() {
+    let frame = kafka_frame(&[b'a'; 300], 1);
+    let records = codecs::lz4(frame.strip_prefix(&codecs::LZ4_HEADER).unwrap()).unwrap();
+    assert_eq!((records.len(), records.capacity()), (300, 300));
+}
+
+#[test]
 fn limits_are_kept() {
     let mut encoder = BatchEncoder::new(Compression::Lz4);
     let large = Record { value: Bytes::from(vec![0; MAX_BATCH_BYTES / 2]), ..Record::default() };
