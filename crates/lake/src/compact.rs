@@ -1,23 +1,22 @@
-//! Small files of an append table become large ones: same rows, same order, fewer files to open.
+//! Small files of an append table become large ones: same rows, fewer files to open.
 //!
 //! Files of a partition's bucket, neighbours in time, are read one after the other and written as one; the COMPACT snapshot
 //! takes the small ones out and puts the large one in. A merged file carries the newest time of creation of its inputs, so
-//! that neighbours stay neighbours. Not here: primary-key tables (`rewrite.rs`).
+//! that neighbours stay neighbours. How rows are read, sorted and written: `merged_rows.rs`. Not here: primary-key tables (`rewrite.rs`).
+
+mod merged_rows;
+mod stretches;
 
 use crate::care::{bytes_of, rows_of};
-use crate::dictionary::without_dictionary;
 use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
-use crate::pack::PackedBatch;
 use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
-use crate::scan::align;
-use futures::TryStreamExt;
+use paimon::DataSplit;
 use paimon::spec::{CommitKind, DataFileMeta, Snapshot};
-use paimon::{CommitMessage, DataSplit};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A merged file is about so large.
 const FILE_BYTES_TARGET: i64 = 128 * 1024 * 1024;
@@ -31,15 +30,8 @@ const SMALLEST_SIZE_BYTES: i64 = 32 * 1024;
 const PASS_BYTES_MAX: i64 = 2 * FILE_BYTES_TARGET;
 /// A partition that got no file for so long is taken to be complete: what is left of its small files is merged too.
 const CLOSED_AFTER_MS: i64 = 60 * 60 * 1000;
-/// What is merged into a file of this size is there for long: it is worth compressing better. The million ticks of 14 columns of
-/// `bench/clickhouse.py`, all files written at one level: at 1 37.7 bytes a tick in 12.2 s, at 6 33.9 in 12.9 s, at 9 32.1 in 15.8 s;
-/// ClickHouse 33.2. Reading costs the same.
-const DENSE_BYTES_MIN: i64 = 8 * 1024 * 1024;
-const DENSE_LEVEL: (&str, &str) = ("file.compression.zstd-level", "9");
 /// Names these snapshots.
 const COMMIT_USER_SUFFIX: &str = "-compact";
-/// Paimon's mark of a file that a compaction wrote.
-const SOURCE_COMPACT: i32 = 1;
 
 /// How fast the care of tables works: so much of one core's time at most.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -220,73 +212,6 @@ impl Compactor {
         change.only_if = Condition::FilesSince(latest.id());
         groups.iter().for_each(|group| change.take_out(&group.split));
         Ok(Some((change, compacted)))
-    }
-
-    /// The rows of a group's files in new ones, which no snapshot names yet.
-    async fn write(&self, table: &paimon::Table, group: &Group, pace: Pace) -> Result<Vec<CommitMessage>> {
-        let failed = || self.committer.failed("merge files");
-        let schema = &self.writer.schema;
-        let read = table.new_read_builder().new_read().map_err(failed())?;
-        let mut write = None;
-        let mut began = Instant::now();
-        // one after the other: a stream over all would be free to mix them
-        for file in &group.files {
-            let split = split_of(&group.split, vec![file.clone()]).map_err(failed())?;
-            let mut batches = read.to_arrow(&[split]).map_err(failed())?;
-            while let Some(batch) = batches.try_next().await.map_err(failed())? {
-                let batch = align(&self.writer.name, &batch, schema)?;
-                let write = match &mut write {
-                    Some(write) => write,
-                    none => none.insert(self.new_write(&batch, bytes_of(&group.files))?),
-                };
-                write.write_arrow_batch(&batch).await.map_err(failed())?;
-                tokio::time::sleep(pace.rest_after(began.elapsed())).await;
-                began = Instant::now();
-            }
-        }
-        let mut messages = match &mut write {
-            Some(write) => write.prepare_commit().await.map_err(failed())?,
-            None => Vec::new(),
-        };
-        let rows = |files: &[DataFileMeta]| files.iter().map(|file| file.row_count).sum::<i64>();
-        let written: i64 = messages.iter().map(|message| rows(&message.new_files)).sum();
-        if written != rows(&group.files) {
-            return Err(LakeError::Publish {
-                table: self.writer.name.clone(),
-                reason: format!("{} rows of small files became {written}", rows(&group.files)),
-            });
-        }
-        let newest = group.files.iter().filter_map(|file| file.creation_time).max();
-        for message in &mut messages {
-            message.total_buckets = Some(group.split.total_buckets());
-            for file in &mut message.new_files {
-                file.creation_time = newest.or(file.creation_time);
-                file.file_source = Some(SOURCE_COMPACT);
-            }
-        }
-        Ok(messages)
-    }
-
-    /// `bytes`: of what is merged.
-    fn new_write(&self, sample: &arrow::array::RecordBatch, bytes: u64) -> Result<paimon::table::TableWrite> {
-        let failed = || self.committer.failed("merge files");
-        let packed = PackedBatch::of(sample).and_then(|packed| {
-            let rows: Vec<(usize, usize)> = (0..packed.num_rows()).map(|row| (0, row)).collect();
-            without_dictionary(&self.writer.schema, &[&packed], &rows)
-        });
-        let plain = packed.map_err(LakeError::arrow(&self.writer.name, "sample rows"))?;
-        let mut options = self.writer.write_options(plain);
-        let own = self.writer.table.schema().options();
-        if !own.contains_key("target-file-size") {
-            options.insert("target-file-size".to_owned(), FILE_BYTES_TARGET.to_string());
-        }
-        let (level, dense) = DENSE_LEVEL;
-        if !own.contains_key(level) && i64::try_from(bytes).is_ok_and(|bytes| bytes >= DENSE_BYTES_MIN) {
-            options.insert(level.to_owned(), dense.to_owned());
-        }
-        let table = self.writer.table.copy_with_options(options);
-        let builder = table.new_write_builder().with_commit_user(&self.writer.commit_user).map_err(failed())?;
-        builder.new_write().map_err(failed())
     }
 }
 

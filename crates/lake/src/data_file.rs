@@ -8,6 +8,7 @@ mod distinct;
 mod encoding;
 mod file;
 mod gather;
+mod growing;
 mod keyed;
 mod statistics;
 mod value;
@@ -18,6 +19,7 @@ use crate::publish::unique_name;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use file::FileLayout;
+pub(crate) use growing::{GrowingFile, GrowingLayout};
 pub(crate) use keyed::file_batch;
 use keyed::{COLUMNS_IN_FRONT, FileKeys, KeyColumns};
 use paimon::arrow::build_target_arrow_schema;
@@ -137,6 +139,8 @@ impl DataFileWriter {
             row_bytes,
             row_group_rows: (ROW_GROUP_BYTES_TARGET / row_bytes).clamp(1, ROW_GROUP_ROWS_MAX),
             chunk_rows,
+            page_rows: file::PAGE_ROWS,
+            zstd_level: file::ZSTD_LEVEL,
         };
         let mut messages = Vec::new();
         for partition in partitions {
@@ -144,14 +148,9 @@ impl DataFileWriter {
             let rows = partition.rows.as_deref().unwrap_or(rows);
             let mut files = Vec::new();
             for rows in rows.chunks((FILE_BYTES_MAX / row_bytes).max(1)) {
-                let failed = |error: ParquetError| LakeError::Encoding {
-                    table: self.name.clone(),
-                    what: "a data file",
-                    reason: error.to_string(),
-                };
-                let (file, metadata) = file::encode(&layout, batches, rows).map_err(failed)?;
+                let (file, metadata) = file::encode(&layout, batches, rows).map_err(self.cannot_encode())?;
                 let keys = self.key.as_ref().map(|key| key.describe(&self.schema, batches, rows, &metadata));
-                let keys = keys.transpose().map_err(failed)?;
+                let keys = keys.transpose().map_err(self.cannot_encode())?;
                 files.push(self.put(&directory, file, &metadata, keys).await?);
             }
             messages.push(CommitMessage::new(self.partition_row(&partition.values), BUCKET, files));
@@ -168,7 +167,7 @@ impl DataFileWriter {
         keys: Option<FileKeys>,
     ) -> Result<DataFileMeta> {
         let failed = || LakeError::paimon(&self.name, "write data files");
-        let (name, size) = (format!("data-{}-0.parquet", unique_name()), file.len());
+        let (name, size) = (DataFileWriter::new_name(), file.len());
         let path = format!("{directory}/{name}");
         let files = self.table.file_io();
         files.mkdirs(&format!("{directory}/")).await.map_err(failed())?;
@@ -223,6 +222,15 @@ impl DataFileWriter {
             what: "a data file's description",
             reason: error.to_string(),
         })
+    }
+
+    fn new_name() -> String {
+        format!("data-{}-0.parquet", unique_name())
+    }
+
+    fn cannot_encode(&self) -> impl Fn(ParquetError) -> LakeError {
+        let table = self.name.clone();
+        move |error| LakeError::Encoding { table: table.clone(), what: "a data file", reason: error.to_string() }
     }
 
     fn directory(&self, partition: &[String]) -> String {

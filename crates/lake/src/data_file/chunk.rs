@@ -20,8 +20,6 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use zstd::bulk::Compressor;
 
-/// A reader skips by pages; so many rows at most, as the crate has it.
-const PAGE_ROWS_MAX: usize = 20_000;
 /// Before compression.
 const PAGE_BYTES_TARGET: usize = 1024 * 1024;
 /// A dictionary is read as a whole before any value.
@@ -49,10 +47,18 @@ impl<V: Values> Column<V> {
 /// What is written, and how the file's footer describes it.
 pub(super) type Chunk = (Bytes, ColumnCloseResult);
 
+/// How a column is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColumnLayout {
+    pub(super) wants_dictionary: bool,
+    /// Of a page at most.
+    pub(super) page_rows: usize,
+}
+
 pub(super) fn encode<V: Values>(
     column: &Column<V>,
     description: &ColumnDescPtr,
-    wants_dictionary: bool,
+    layout: ColumnLayout,
     compressor: &mut Compressor<'_>,
 ) -> Result<Chunk> {
     if description.max_def_level() == 0 && column.valid.as_ref().is_some_and(|valid| valid.contains(&false)) {
@@ -62,12 +68,12 @@ pub(super) fn encode<V: Values>(
     // what is not written to costs nothing, and what grows is copied into ever new pages of memory
     let mut sink = TrackedWrite::new(Vec::with_capacity(plain_bytes));
     let mut pages = Pages::new(description, compressor, &mut sink);
-    let dictionary = wants_dictionary.then(|| Dictionary::of(column)).flatten();
+    let dictionary = layout.wants_dictionary.then(|| Dictionary::of(column)).flatten();
     if let Some(dictionary) = &dictionary {
         pages.put_dictionary(dictionary)?;
     }
     let full_pages = if dictionary.is_none() { plain_bytes.div_ceil(PAGE_BYTES_TARGET) } else { 0 };
-    let page_count = column.rows().div_ceil(PAGE_ROWS_MAX).max(full_pages).max(1);
+    let page_count = column.rows().div_ceil(layout.page_rows).max(full_pages).max(1);
     let page_rows = column.rows().div_ceil(page_count).max(1);
     let mut values = 0..0;
     for start in (0..column.rows()).step_by(page_rows) {

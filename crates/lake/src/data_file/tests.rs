@@ -1,7 +1,7 @@
 //! Against the `parquet` crate's writer: the same rows, the same statistics.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::file::{FileLayout, encode};
+use super::file::{FileEncoder, FileLayout, encode};
 use super::*;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray,
@@ -81,6 +81,8 @@ fn same_as_the_crate(batches: &[RecordBatch], order: &[(usize, usize)], row_grou
         row_group_rows,
         row_bytes: 100,
         chunk_rows: 300,
+        page_rows: file::PAGE_ROWS,
+        zstd_level: file::ZSTD_LEVEL,
     };
     let (file, described) = encode(&layout, &packed.iter().collect::<Vec<_>>(), order).unwrap();
     let expected = interleave_record_batch(&batches.iter().collect::<Vec<_>>(), order).unwrap();
@@ -157,6 +159,37 @@ fn many_pages() {
 }
 
 #[test]
+fn row_groups_one_after_the_other_in_small_pages() {
+    let numbers: Vec<Option<i64>> = (0..1_000).map(|n| (n % 11 != 0).then_some(n)).collect();
+    let rows = rows_of(&numbers, true);
+    let (schema, packed) = (rows.schema(), PackedBatch::of(&rows).unwrap());
+    let layout = FileLayout {
+        schema: &schema,
+        file_schema: &schema,
+        without_dictionary: &["id".to_owned()],
+        row_group_rows: usize::MAX,
+        row_bytes: 0,
+        chunk_rows: 300,
+        page_rows: 128,
+        zstd_level: 9,
+    };
+    let order: Vec<(usize, usize)> = (0..1_000).map(|row| (0, row)).collect();
+    let (mut file, mut bytes, mut columns) = (FileEncoder::new(&layout, 0).unwrap(), Vec::new(), 0);
+    for rows in order.chunks(600) {
+        file.put_group(&[&packed], rows, &mut || columns += 1).unwrap();
+        bytes.extend(file.take().unwrap());
+    }
+    let (rest, _) = file.finish().unwrap();
+    bytes.extend(rest);
+    assert_eq!(columns, 2 * schema.fields().len());
+    let (found, metadata) = read(bytes);
+    assert_eq!(found, rows);
+    for group in metadata.metadata().offset_index().unwrap() {
+        assert!(group.iter().all(|column| column.page_locations().len() >= 3), "{group:?}");
+    }
+}
+
+#[test]
 fn a_null_in_a_column_without_them_is_refused() {
     let loose = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
     let strict = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
@@ -170,6 +203,8 @@ fn a_null_in_a_column_without_them_is_refused() {
         row_group_rows: 10,
         row_bytes: 8,
         chunk_rows: 10,
+        page_rows: file::PAGE_ROWS,
+        zstd_level: file::ZSTD_LEVEL,
     };
     assert!(encode(&layout, &[&packed.unwrap()], &[(0, 0), (0, 1)]).is_err());
 }

@@ -3,8 +3,8 @@
 use super::support::*;
 use crate::publish::{Change, Condition};
 use crate::{Compacted, LiveTable, LiveTableOptions, Pace, ScanRequest};
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use paimon::spec::CommitKind;
 use std::sync::Arc;
 
@@ -81,6 +81,40 @@ async fn the_order_of_rows_and_the_statistics_stay() {
     };
     let plan = table.view().scan(ScanRequest { filter: vec![late], ..Default::default() }).await.unwrap();
     assert_eq!(plan.file_count(), 0, "the file's statistics say that it has no such row");
+}
+
+/// Of a table whose commits are sorted; the rows of one merged file are sorted like those of one commit.
+#[tokio::test]
+async fn the_rows_of_a_merged_file_are_sorted() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let mut spec = spec("trade", trade_schema());
+    spec.partition_keys.clear();
+    let table = lake.ensure_table(&spec, sorted()).await.unwrap();
+    for n in 0..9 {
+        table.append(batch(&rows(n * 100..n * 100 + 100))).unwrap();
+        checkpoint(&table, n + 1).await;
+    }
+    let in_file_order = |batches: Vec<RecordBatch>| -> Vec<(String, i64)> {
+        let rows = |batch: &RecordBatch| {
+            let markets = batch.column(0).as_string::<i32>().clone();
+            let times = batch.column(3).as_primitive::<TimestampMillisecondType>().clone();
+            (0..batch.num_rows()).map(move |row| (markets.value(row).to_owned(), times.value(row))).collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(rows).collect()
+    };
+    let request = || ScanRequest { target_partitions: 1, ..Default::default() };
+    let before = in_file_order(read(&table.view(), request()).await);
+    assert!(!before.is_sorted());
+    assert_eq!(merged(&table).await.len(), 1);
+    assert_eq!(all(&table.view()).await, in_order(rows(0..900)));
+    let after = in_file_order(read(&table.view(), request()).await);
+    assert!(after.is_sorted(), "{after:?}");
+    // one market's rows are asked for
+    let market = Arc::new(arrow::array::StringArray::from(vec![after[0].0.clone()]));
+    let filter = vec![crate::Filter { column: 0, operator: crate::FilterOperator::Equal, values: Some(market) }];
+    let found = in_file_order(read(&table.view(), ScanRequest { filter, ..request() }).await);
+    assert_eq!(found, after.iter().filter(|row| row.0 == after[0].0).cloned().collect::<Vec<_>>());
 }
 
 #[tokio::test]
