@@ -1,6 +1,7 @@
 //! Live SQL: sessions in which every table is pinned to one moment, committed rows and live rows together.
 
 mod audit;
+mod first_last;
 mod provider;
 mod scan;
 mod service;

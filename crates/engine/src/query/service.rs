@@ -59,6 +59,7 @@ impl QueryService {
         for function in crate::functions::flink_functions(utc) {
             datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
         }
+        super::first_last::register(&mut state)?;
         Ok(QueryService { tables, state })
     }
 
