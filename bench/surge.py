@@ -94,16 +94,19 @@ def main() -> None:
         while "duration is over" not in sim.stderr and time.monotonic() - began < 3 * seconds:
             time.sleep(1)
             behind.append((time.time(), sum(job["lag_records"] for job in up.status()["jobs"])))
-        passed = time.monotonic() - began
-        cpu = [cpu_seconds(p.process.pid) - before for p, before in zip((up, sim), cpu)]
-        truth = read_truth(truth_path)
-        for _ in range(120):
-            if up.query("SELECT count(*) FROM upbit.trade")[0][0] >= len(truth):
-                break
-            time.sleep(1)
         probe.ended.set()
         probe.join()
         problems += probe.failed
+        passed = time.monotonic() - began
+        cpu = [cpu_seconds(p.process.pid) - before for p, before in zip((up, sim), cpu)]
+        # before hoga takes the silence of an exchange that has ended for a lost connection: reading the truth takes longer
+        while sum(job["lag_records"] for job in up.status()["jobs"]):
+            time.sleep(0.1)
+        status = up.status()
+        asked_again = up.query("SELECT count(*) FROM upbit.trade WHERE stream_type = 'REST'")[0][0]
+        causes = dict(up.query("SELECT cause, count(*) FROM upbit.gap WHERE cause <> 'begin' GROUP BY cause"))
+        sim.stop()
+        truth = read_truth(truth_path)
         surge = surge_of(truth, options.rate)
         length = surge[1] - surge[0]
         made = sum(surge[0] <= trade.executed.timestamp() < surge[1] for trade in truth.values())
@@ -125,9 +128,6 @@ def main() -> None:
             result(f"{phase}: records not read by the jobs, most", f"{max((row[1] for row in within(behind)), default=0):,}")
             memory = within(probe.memory)
             result(f"{phase}: memory, highest / its own", f"{max(row[1] for row in memory):,.0f} / {max(row[2] for row in memory):,.0f} MB", "budget 200 MB at 2,000 events/s")
-        status = up.status()
-        asked_again = up.query("SELECT count(*) FROM upbit.trade WHERE stream_type = 'REST'")[0][0]
-        causes = dict(up.query("SELECT cause, count(*) FROM upbit.gap WHERE cause <> 'begin' GROUP BY cause"))
         holes = sum(causes.values())
         result("trades that had to be asked for again / gaps / reconnects", f"{asked_again} / {holes} / {status['source']['reconnects_total']}", "0 / 0 / 0: nothing dropped")
         if asked_again or holes:
@@ -135,7 +135,6 @@ def main() -> None:
             problems += [line for line in up.stderr.splitlines() if "connection was lost" in line][:3]
         if text := differences(from_sql(up), truth):
             problems.append(f"trades: {text}")
-        sim.stop()
         tickers, trades, books = map(int, MADE.search(sim.stdout).groups())
         # the share of trades is the same at all times
         events = made * (tickers + trades + books) / max(trades, 1)

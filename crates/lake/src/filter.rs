@@ -1,7 +1,7 @@
 //! Simple conditions a scan may use to skip files and row groups. Pure.
 //!
 //! They only ever prune: a condition that cannot be told to Paimon exactly is left out, and the caller must still apply
-//! every filter to what comes back (tail rows are not filtered at all).
+//! every filter to what comes back. What the tail's rows are asked is in `passing.rs`.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -73,16 +73,19 @@ fn leaf(filter: &Filter, schema: &Schema, builder: &PredicateBuilder) -> Option<
 /// The values in the column's type, or None if one is null, does not survive the cast, or has no order that Paimon's
 /// statistics share (NaN).
 pub(crate) fn data(values: &ArrayRef, column: &DataType) -> Option<Vec<Datum>> {
+    let cast = exact(values, column)?;
+    (0..cast.len()).map(|row| datum(&cast, row)).collect()
+}
+
+/// The values in the column's type, or None if one is null or does not survive the cast.
+pub(crate) fn exact(values: &ArrayRef, column: &DataType) -> Option<ArrayRef> {
     if values.null_count() > 0 || zoned(values.data_type()) != zoned(column) {
         return None;
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let cast = cast_with_options(values, column, &strict).ok()?;
     let back = cast_with_options(&cast, values.data_type(), &strict).ok()?;
-    if back.to_data() != values.to_data() {
-        return None;
-    }
-    (0..cast.len()).map(|row| datum(&cast, row)).collect()
+    (back.to_data() == values.to_data()).then_some(cast)
 }
 
 /// Whether a type is an instant: a cast between instants and wall-clock times is not an identity.

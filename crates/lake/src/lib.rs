@@ -33,6 +33,7 @@ mod pack;
 mod paimon_schema;
 mod parquet_rows;
 mod partitions;
+mod passing;
 mod pins;
 mod prepare;
 mod primary_key;

@@ -4,9 +4,10 @@
 //! An order book of 30 levels is 120 of them, and books are most of what waits for a commit.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions,
+    StructArray,
 };
-use arrow::compute::{concat, interleave};
+use arrow::compute::{FilterBuilder, concat, interleave};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -54,6 +55,13 @@ impl PackedBatch {
     pub(crate) fn project(&self, columns: &[usize]) -> PackedBatch {
         let columns = columns.iter().filter_map(|column| self.columns.get(*column)).cloned();
         PackedBatch { columns: columns.collect(), rows: self.rows }
+    }
+
+    /// The rows that a mask keeps.
+    pub(crate) fn filter(&self, mask: &BooleanArray) -> Result<PackedBatch, ArrowError> {
+        let mask = FilterBuilder::new(mask).optimize().build();
+        let columns = self.columns.iter().map(|column| mask.filter(column)).collect::<Result<_, _>>()?;
+        Ok(PackedBatch { columns, rows: mask.count() })
     }
 
     /// All rows and columns, in the table's types.

@@ -5,10 +5,11 @@ use crate::error::{LakeError, Result};
 use crate::filter::{Filter, to_predicate};
 use crate::live::{State, TableIdentity};
 use crate::met::met_by;
+use crate::passing::TailFilter;
 use crate::pins::{Pin, Pins};
-use crate::tail::BATCH_ROWS_MAX;
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, filter_record_batch};
+use crate::tail::{BATCH_ROWS_MAX, TailBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{and, cast, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -285,7 +286,9 @@ impl ScanPlan {
     }
 
     fn open_tail(&self) -> BatchStream {
-        let (identity, output, projection) = (self.identity.clone(), self.output.clone(), self.projection.clone());
+        let (identity, output) = (self.identity.clone(), self.output.clone());
+        let columns = self.projection.clone().unwrap_or_else(|| (0..identity.schema.fields().len()).collect());
+        let asked = TailFilter::new(&self.filter, &identity.schema);
         let overlay = self.identity.key.as_ref().map(|_| self.state.overlay());
         let mut left = self.limit.unwrap_or(usize::MAX);
         let batches: Vec<_> = self
@@ -299,25 +302,22 @@ impl ScanPlan {
                 wanted
             })
             .collect();
-        stream::iter(batches)
-            .map(move |(tail, shown)| {
-                let failed = || LakeError::arrow(&identity.name, "read the tail");
-                let batch = match &projection {
-                    None => tail.batch.unpacked(&output).map_err(failed())?,
-                    Some(columns) => {
-                        let column = |index: &usize| {
-                            tail.batch.column(*index, identity.schema.field(*index).data_type()).map_err(failed())
-                        };
-                        let columns = columns.iter().map(column).collect::<Result<_>>()?;
-                        build(&identity.name, &output, columns, tail.batch.num_rows())?
-                    }
-                };
-                match &shown {
-                    None => Ok(batch),
-                    Some(shown) => filter_record_batch(&batch, shown).map_err(failed()),
-                }
-            })
-            .boxed()
+        let read = move |(tail, shown): (Arc<TailBatch>, Option<BooleanArray>)| {
+            let mask = match (shown, asked.passing(&tail.batch)?) {
+                (Some(shown), Some(passing)) => Some(and(&shown, &passing)?),
+                (mask, None) | (None, mask) => mask,
+            };
+            let batch = tail.batch.project(&columns);
+            match mask {
+                None => batch.unpacked(&output).map(Some),
+                Some(mask) if mask.true_count() == 0 => Ok(None),
+                Some(mask) => batch.filter(&mask)?.unpacked(&output).map(Some),
+            }
+        };
+        let rows = batches.into_iter().filter_map(move |batch| {
+            read(batch).map_err(LakeError::arrow(&identity.name, "read the tail")).transpose()
+        });
+        stream::iter(rows).boxed()
     }
 
     fn row_counts(&self, rows: u64) -> BatchStream {
