@@ -8,8 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long a worker rests after a step before it looks again: one step then serves all that came meanwhile.
-const LINGER: Duration = Duration::from_millis(1);
+/// How long a worker rests after a step before it looks again: one step then serves all that came meanwhile. A step of one record costs
+/// much of what one of a hundred does.
+const LINGER: Duration = Duration::from_millis(2);
+/// After a step of so many records the next one has enough to do too: no rest.
+const RECORDS_ENOUGH: usize = 512;
+/// Records that came within this time are waited for by looking, not by being woken: waking a thread costs the one that appends, too.
+const BUSY_FOR: Duration = Duration::from_millis(100);
 /// A worker looks at its topic, and at the clock, at least this often, whether it was woken or not.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// After a failed step, before the next try.
@@ -41,6 +46,7 @@ impl Engine {
         let source = &self.flow.sources[index];
         // not woken by what is appended to other topics
         let mut changes = self.log.changes_of(&source.topic);
+        let mut busy_until = Instant::now();
         while !cancel.is_cancelled() {
             changes.borrow_and_update();
             if self.is_tail_full(index) {
@@ -54,6 +60,15 @@ impl Engine {
                         self.finished.notify_one();
                         return;
                     }
+                    while busy_until > Instant::now()
+                        && !changes.has_changed().unwrap_or(true)
+                        && !cancel.is_cancelled()
+                    {
+                        std::thread::sleep(LINGER);
+                    }
+                    if busy_until > Instant::now() {
+                        continue;
+                    }
                     let wait = async {
                         tokio::select! {
                             _ = tokio::time::timeout(IDLE_WAIT, changes.changed()) => {}
@@ -63,7 +78,13 @@ impl Engine {
                     runtime.block_on(wait);
                     std::thread::sleep(LINGER);
                 }
-                Ok(_) => source.stats.set_error(None),
+                Ok(records) => {
+                    source.stats.set_error(None);
+                    busy_until = Instant::now() + BUSY_FOR;
+                    if records < RECORDS_ENOUGH {
+                        std::thread::sleep(LINGER);
+                    }
+                }
                 Err(error) => {
                     let text = error.to_string();
                     if source.stats.error().as_ref() != Some(&text) {
