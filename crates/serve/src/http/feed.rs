@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, STREAMS_MAX, Shared};
@@ -14,21 +14,36 @@ use crate::health::{Health, HealthSource, PageHealth};
 /// Readers within this time share one health.
 const HEALTH_MAX_AGE: Duration = Duration::from_millis(500);
 
+/// Between two looks at what came: a task that is woken for each batch costs more than what it does with it, and nobody sees so little later.
+const FOLD_PAUSE: Duration = Duration::from_millis(20);
+
 /// Folds until the sender or the process goes. A batch that was missed is counted; the events after it make up for it.
 pub(super) async fn fold(mut feed: Feed, board: Arc<SharedBoard>, missed: Arc<AtomicU64>, cancel: CancellationToken) {
     loop {
-        let received = tokio::select! {
+        let mut received = tokio::select! {
             biased;
             () = cancel.cancelled() => return,
             received = feed.batches.recv() => received,
         };
-        match received {
-            Ok(batch) => board.lock().apply(&feed.table, &batch),
-            Err(RecvError::Lagged(batches)) => {
-                missed.fetch_add(batches, Ordering::Relaxed);
-                tracing::debug!(table = feed.table, batches, "the board missed batches");
+        loop {
+            match received {
+                Ok(batch) => board.lock().apply(&feed.table, &batch),
+                Err(RecvError::Lagged(batches)) => {
+                    missed.fetch_add(batches, Ordering::Relaxed);
+                    tracing::debug!(table = feed.table, batches, "the board missed batches");
+                }
+                Err(RecvError::Closed) => return,
             }
-            Err(RecvError::Closed) => return,
+            received = match feed.batches.try_recv() {
+                Ok(batch) => Ok(batch),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Lagged(batches)) => Err(RecvError::Lagged(batches)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+            };
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(FOLD_PAUSE) => {}
         }
     }
 }
