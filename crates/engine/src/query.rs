@@ -1,7 +1,9 @@
 //! Live SQL: sessions in which every table is pinned to one moment, committed rows and live rows together.
 
 mod audit;
+mod early_rows;
 mod first_last;
+mod narrowing;
 mod provider;
 mod scan;
 mod service;

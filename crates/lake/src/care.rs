@@ -136,6 +136,8 @@ impl LiveTable {
             return Ok(());
         }
         let pinned = Arc::new(Pinned::new(&self.committer.table, latest, &self.pins));
+        let before = self.view().state.pinned.clone();
+        pinned.prepare_after(before.as_deref(), self.name()).await;
         let _tail = lock(&self.tail);
         self.replace(|state| {
             let is_next = state.pinned.as_ref().is_some_and(|pinned| pinned.snapshot.id() == published);

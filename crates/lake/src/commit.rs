@@ -5,6 +5,7 @@ use crate::files::Files;
 use crate::prepare::{Prepared, data_files};
 use crate::publish::Change;
 use crate::rewrite::RewritePolicy;
+use crate::scan::Pinned;
 use paimon::spec::Snapshot;
 use paimon::{CommitMessage, Table};
 use std::collections::BTreeSet;
@@ -47,6 +48,8 @@ pub struct Committed {
     pub(crate) table: String,
     pub(crate) rows: u64,
     pub(crate) snapshot: Option<Snapshot>,
+    /// What views will read, if its manifests are read already.
+    pub(crate) pinned: Option<Arc<Pinned>>,
 }
 
 /// Publishes snapshots of one table, one at a time.
@@ -86,6 +89,7 @@ impl Committer {
             table: self.name.clone(),
             rows: prepared.rows,
             snapshot,
+            pinned: None,
         };
         let messages = prepared.decode()?;
         if messages.is_empty() {

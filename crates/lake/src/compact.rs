@@ -12,6 +12,7 @@ use crate::error::{LakeError, Result};
 use crate::live::LiveTable;
 use crate::prepare::{data_files, writer_runtime};
 use crate::publish::{Change, Condition};
+use crate::spread::with_files;
 use paimon::DataSplit;
 use paimon::spec::{CommitKind, DataFileMeta, Snapshot};
 use std::collections::BTreeMap;
@@ -238,7 +239,7 @@ fn groups(splits: Vec<DataSplit>, is_complete: bool, now_ms: i64) -> Vec<Group> 
             break;
         }
         let files = files[range].to_vec();
-        if let Some(Ok(split)) = splits.first().map(|split| split_of(split, files.clone())) {
+        if let Some(Ok(split)) = splits.first().map(|split| with_files(split, files.clone())) {
             groups.push(Group { split, files });
         }
     }
@@ -246,16 +247,6 @@ fn groups(splits: Vec<DataSplit>, is_complete: bool, now_ms: i64) -> Vec<Group> 
 }
 
 /// A split of the same bucket with these files.
-fn split_of(bucket: &DataSplit, files: Vec<DataFileMeta>) -> paimon::Result<DataSplit> {
-    DataSplit::builder()
-        .with_snapshot(bucket.snapshot_id())
-        .with_partition(bucket.partition().clone())
-        .with_bucket(bucket.bucket())
-        .with_bucket_path(bucket.bucket_path().to_owned())
-        .with_total_buckets(bucket.total_buckets())
-        .with_data_files(files)
-        .build()
-}
 
 #[cfg(test)]
 mod tests {

@@ -380,10 +380,15 @@ impl LiveTable {
     /// there is no snapshot. On a primary-key table it now and then also merges the files of a partition that has too many.
     pub async fn commit(&self, prepared: &Prepared) -> Result<Committed> {
         self.remember_prepared(prepared)?;
-        let committed = self.committer.commit(prepared).await?;
+        let mut committed = self.committer.commit(prepared).await?;
         lock(&self.prepared).remove(&prepared.identifier);
         if let Some(writer) = &self.writer.keyed {
             writer.committed(prepared.identifier).await;
+        }
+        let before = lock(&self.state).pinned.clone();
+        committed.pinned = self.pin(&committed);
+        if let Some(pinned) = &committed.pinned {
+            pinned.prepare_after(before.as_deref(), self.name()).await;
         }
         Ok(committed)
     }
@@ -403,7 +408,7 @@ impl LiveTable {
         if sealed.rows() == 0 {
             return Ok(());
         }
-        let pinned = self.pin(committed);
+        let pinned = self.pin(&committed);
         let _tail = lock(&self.tail);
         let mut state = lock(&self.state);
         match state.sealed.first() {
@@ -431,7 +436,7 @@ impl LiveTable {
         if committed.table != self.name() {
             return Err(self.publish_error(&format!("a commit to \"{}\" cannot be published here", committed.table)));
         }
-        let pinned = self.pin(committed);
+        let pinned = self.pin(&committed);
         let _tail = lock(&self.tail);
         let mut state = lock(&self.state);
         if state.tail_rows() > 0 {
@@ -524,8 +529,9 @@ impl LiveTable {
         RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|error| wrong(error.to_string()))
     }
 
-    fn pin(&self, committed: Committed) -> Option<Arc<Pinned>> {
-        committed.snapshot.map(|snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot, &self.pins)))
+    fn pin(&self, committed: &Committed) -> Option<Arc<Pinned>> {
+        let pin = |snapshot: &Snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot.clone(), &self.pins));
+        committed.pinned.clone().or_else(|| committed.snapshot.as_ref().map(pin))
     }
 
     pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) {

@@ -3,10 +3,11 @@
 //! A reader with a condition reads the condition's column first, row by row, and then what is left of the others: on ranges of time, which
 //! mostly hold files whole, that costs more than all the rest of a query.
 
+use crate::bounds::FileBounds;
 use crate::filter::{Filter, FilterOperator, data};
 use arrow::datatypes::Schema;
 use paimon::DataSplit;
-use paimon::spec::{BinaryRow, DataFileMeta, Datum, TableSchema};
+use paimon::spec::{DataFileMeta, Datum, TableSchema};
 
 /// For each filter whether all rows of all files of the split meet it.
 pub(crate) fn met_by(split: &DataSplit, filters: &[Filter], schema: &Schema, table: &TableSchema) -> Vec<bool> {
@@ -39,27 +40,15 @@ fn instant(value: &Datum) -> Option<Instant> {
 }
 
 fn meets(file: &DataFileMeta, filter: &Filter, at: Instant, table: &TableSchema) -> bool {
-    // an older file may have its columns elsewhere
-    let Some(field) = table.fields().get(filter.column).filter(|_| file.schema_id == table.id()) else { return false };
-    let place = match &file.value_stats_cols {
-        None => Some(filter.column),
-        Some(columns) => columns.iter().position(|column| column == field.name()),
-    };
-    let Some(place) = place else { return false };
-    let stats = &file.value_stats;
-    if stats.null_counts().get(place).copied().flatten() != Some(0) {
+    let Some(bounds) = FileBounds::of(file, filter.column, table).filter(FileBounds::has_no_nulls) else {
         return false;
-    }
-    let bound = |bytes: &[u8]| -> Option<Instant> {
-        let row = BinaryRow::from_serialized_bytes(bytes).ok()?;
-        let is_there = i32::try_from(place).is_ok_and(|place| place < row.arity());
-        instant(&row.get_datum(place, field.data_type()).ok().flatten().filter(|_| is_there)?)
     };
+    let (min, max) = (|| instant(&bounds.min()?), || instant(&bounds.max()?));
     match filter.operator {
-        FilterOperator::Greater => bound(stats.min_values()).is_some_and(|min| min > at),
-        FilterOperator::GreaterOrEqual => bound(stats.min_values()).is_some_and(|min| min >= at),
-        FilterOperator::Less => bound(stats.max_values()).is_some_and(|max| max < at),
-        FilterOperator::LessOrEqual => bound(stats.max_values()).is_some_and(|max| max <= at),
+        FilterOperator::Greater => min().is_some_and(|min| min > at),
+        FilterOperator::GreaterOrEqual => min().is_some_and(|min| min >= at),
+        FilterOperator::Less => max().is_some_and(|max| max < at),
+        FilterOperator::LessOrEqual => max().is_some_and(|max| max <= at),
         _ => false,
     }
 }

@@ -3,10 +3,13 @@
 use crate::changes::{KeyCodec, kept};
 use crate::error::{LakeError, Result};
 use crate::filter::{Filter, to_predicate};
+use crate::known_files::{KnownFiles, chosen};
 use crate::live::{State, TableIdentity};
 use crate::met::met_by;
+use crate::narrowing::Narrowed;
 use crate::passing::TailFilter;
 use crate::pins::{Pin, Pins};
+use crate::spread::{is_first_part, newest_first, spread};
 use crate::tail::{BATCH_ROWS_MAX, TailBatch};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{and, cast, filter_record_batch};
@@ -46,6 +49,7 @@ pub(crate) struct Pinned {
     pub(crate) table: Table,
     /// None if a tag keeps it, or nobody.
     pin: Option<Pin>,
+    known: KnownFiles,
 }
 
 impl Pinned {
@@ -62,7 +66,16 @@ impl Pinned {
             }
         }
         let table = table.copy_with_options(options).copy_with_pinned_snapshot(&snapshot);
-        Pinned { snapshot, table, pin }
+        Pinned { snapshot, table, pin, known: KnownFiles::default() }
+    }
+
+    /// Reads its manifests now, so that no query waits for that, if queries asked for those of the one `before`.
+    pub(crate) async fn prepare_after(&self, before: Option<&Pinned>, name: &str) {
+        if before.is_some_and(|before| before.known.are_wanted())
+            && let Err(error) = self.known.splits(name, &self.table).await
+        {
+            tracing::debug!(table = name, %error, "the first query will read the manifests");
+        }
     }
 
     /// False if the snapshot has expired: then only a tag can keep its files.
@@ -127,16 +140,23 @@ impl View {
         let Some(pinned) = &self.state.pinned else { return Ok(plan) };
         // Conditions are safe below the overlay and the merge of versions, both of which go by key: Paimon applies those
         // on other columns after its merge, and the overlay hides a row whether or not the newer one passes them.
-        let predicate = to_predicate(&plan.filter, schema, pinned.table.schema().fields());
+        let definition = pinned.table.schema();
+        let predicate = to_predicate(&plan.filter, schema, definition.fields());
         plan.has_predicate = predicate.is_some();
-        let mut builder = pinned.table.new_read_builder();
-        if let Some(predicate) = predicate {
-            builder.with_filter(predicate);
-        } else if let (Some(limit), None) = (plan.limit, &self.identity.key) {
-            builder.with_limit(limit); // of a primary-key table it would count rows that the tail hides
-        }
-        let planned = builder.new_scan().plan().await.map_err(LakeError::paimon(&self.identity.name, "plan a scan"))?;
-        plan.committed = spread(planned.into_splits(), request.target_partitions.max(1));
+        let splits = match pinned.known.splits(&self.identity.name, &pinned.table).await? {
+            Some(splits) => chosen(splits, &plan.filter, plan.limit, schema, definition),
+            None => {
+                let mut builder = pinned.table.new_read_builder();
+                if let Some(predicate) = predicate {
+                    builder.with_filter(predicate);
+                } else if let (Some(limit), None) = (plan.limit, &self.identity.key) {
+                    builder.with_limit(limit); // of a primary-key table it would count rows that the tail hides
+                }
+                let planned = builder.new_scan().plan().await;
+                planned.map_err(LakeError::paimon(&self.identity.name, "plan a scan"))?.into_splits()
+            }
+        };
+        plan.committed = spread(splits, request.target_partitions.max(1), self.identity.key.is_none());
         Ok(plan)
     }
 }
@@ -181,19 +201,24 @@ impl ScanPlan {
 
     /// Bytes of the chosen data files on disk.
     pub fn file_bytes(&self) -> u64 {
-        self.committed.iter().flatten().flat_map(DataSplit::data_files).map(|file| file.file_size.max(0) as u64).sum()
+        self.splits().flat_map(DataSplit::data_files).map(|file| file.file_size.max(0) as u64).sum()
     }
 
     /// Number of data files that will be opened.
     pub fn file_count(&self) -> usize {
-        self.committed.iter().flatten().map(|split| split.data_files().len()).sum()
+        self.splits().map(|split| split.data_files().len()).sum()
+    }
+
+    /// Those that several partitions read once.
+    fn splits(&self) -> impl Iterator<Item = &DataSplit> {
+        self.committed.iter().flatten().filter(|split| is_first_part(split))
     }
 
     /// How many files are read with conditions, and how many without any.
     #[cfg(test)]
     pub(crate) fn files_by_conditions(&self) -> (usize, usize) {
         let Some(pinned) = &self.state.pinned else { return (0, 0) };
-        let splits: Vec<DataSplit> = self.committed.iter().flatten().cloned().collect();
+        let splits: Vec<DataSplit> = self.splits().cloned().collect();
         let mut files = (0, 0);
         for (splits, left) in self.by_what_is_left(&splits, &pinned.table) {
             let count = splits.iter().map(|split| split.data_files().len()).sum::<usize>();
@@ -205,13 +230,29 @@ impl ScanPlan {
     /// Starts reading a partition; one that does not exist is empty.
     pub fn open(&self, partition: usize) -> BatchStream {
         match self.committed.get(partition) {
-            Some(splits) => match self.open_committed(splits) {
-                Ok(stream) => stream,
-                Err(error) => stream::once(async { Err(error) }).boxed(),
-            },
+            Some(splits) => self.open_committed(splits).unwrap_or_else(failed_stream),
             None if self.has_tail && partition == self.committed.len() => self.open_tail(),
             None => stream::empty().boxed(),
         }
+    }
+
+    /// The same, reading the newest files first and leaving out those whose rows cannot pass any more when their turn comes.
+    pub fn open_narrowed(&self, partition: usize, narrowed: &Narrowed) -> BatchStream {
+        let (Some(splits), Some(pinned), None) =
+            (self.committed.get(partition), self.state.pinned.clone(), &self.identity.key)
+        else {
+            return self.open(partition);
+        };
+        let (plan, narrowed) = (self.clone(), narrowed.clone());
+        let rows = stream::iter(newest_first(splits)).flat_map(move |split| {
+            let (now, table) = (narrowed.now(), pinned.table.schema());
+            let may_pass = |file| now.may_pass(file, &plan.identity.schema, table);
+            match split.data_files().iter().any(may_pass) {
+                true => plan.open_committed(&[split]).unwrap_or_else(failed_stream),
+                false => stream::empty().boxed(),
+            }
+        });
+        rows.boxed()
     }
 
     fn open_committed(&self, splits: &[DataSplit]) -> Result<BatchStream> {
@@ -374,18 +415,8 @@ impl Hiding {
     }
 }
 
-/// Largest first, each to the partition that has the fewest bytes yet; no partition is empty.
-fn spread(mut splits: Vec<DataSplit>, partitions: usize) -> Vec<Vec<DataSplit>> {
-    let bytes = |split: &DataSplit| split.data_files().iter().map(|file| file.file_size).sum::<i64>();
-    splits.sort_by_key(|split| std::cmp::Reverse(bytes(split)));
-    let mut out: Vec<(i64, Vec<DataSplit>)> = (0..partitions.min(splits.len())).map(|_| (0, Vec::new())).collect();
-    for split in splits {
-        if let Some((total, least)) = out.iter_mut().min_by_key(|(total, _)| *total) {
-            *total += bytes(&split).max(1);
-            least.push(split);
-        }
-    }
-    out.into_iter().map(|(_, splits)| splits).collect()
+fn failed_stream(error: LakeError) -> BatchStream {
+    stream::once(async { Err(error) }).boxed()
 }
 
 /// What the reader gives, in exactly the table's types: strings come as Utf8View and nested fields with other names.

@@ -51,7 +51,7 @@ impl TableProvider for PinnedTable {
         };
         let plan = self.view.scan(request).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let is_exact = filters.is_empty() && limit.is_none() && plan.counts_exactly();
-        Ok(Arc::new(LakeScan::new(plan, is_exact)))
+        Ok(Arc::new(LakeScan::new(plan, projection.cloned(), is_exact)))
     }
 
     /// The lake skips what cannot match; what remains is filtered here.
@@ -109,7 +109,7 @@ fn lake_filters(filter: &Expr, schema: &SchemaRef) -> Vec<Filter> {
     }
 }
 
-fn comparison(operator: Operator) -> Option<FilterOperator> {
+pub(super) fn comparison(operator: Operator) -> Option<FilterOperator> {
     Some(match operator {
         Operator::Eq => FilterOperator::Equal,
         Operator::Lt => FilterOperator::Less,

@@ -1,41 +1,52 @@
 //! Reading a pinned table as a step of a DataFusion plan.
 
+use super::narrowing::narrowed;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
 use futures::TryStreamExt;
 use hoga_lake::ScanPlan;
 use std::fmt;
 use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LakeScan {
     plan: ScanPlan,
     /// Without filter and limit the row count of an append table is known from metadata: `count(*)` reads nothing.
     is_exact: bool,
+    /// Of the table's columns those that are read, if it is not all.
+    projection: Option<Vec<usize>>,
+    /// Conditions that become stricter while the query runs: a sort for the first rows knows which can still be among them.
+    narrowing: Vec<Arc<dyn PhysicalExpr>>,
     properties: Arc<PlanProperties>,
 }
 
 impl LakeScan {
-    pub(super) fn new(plan: ScanPlan, is_exact: bool) -> LakeScan {
+    pub(super) fn new(plan: ScanPlan, projection: Option<Vec<usize>>, is_exact: bool) -> LakeScan {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(plan.schema())),
             Partitioning::UnknownPartitioning(plan.partitions().max(1)),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        LakeScan { plan, is_exact, properties: Arc::new(properties) }
+        LakeScan { plan, is_exact, projection, narrowing: Vec::new(), properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for LakeScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, rows) = (self.plan.file_count(), self.plan.rows_upper_bound());
-        write!(f, "LakeScan: files={files}, rows<={rows}, partitions={}", self.plan.partitions())
+        write!(f, "LakeScan: files={files}, rows<={rows}, partitions={}", self.plan.partitions())?;
+        if self.narrowing.is_empty() { Ok(()) } else { f.write_str(", narrowed by what was found") }
     }
 }
 
@@ -57,9 +68,30 @@ impl ExecutionPlan for LakeScan {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let batches =
-            TryStreamExt::map_err(self.plan.open(partition), |error| DataFusionError::External(Box::new(error)));
+        let batches = match self.narrowing.is_empty() {
+            true => self.plan.open(partition),
+            false => self.plan.open_narrowed(partition, &narrowed(&self.narrowing, self.projection.as_ref())),
+        };
+        let batches = TryStreamExt::map_err(batches, |error| DataFusionError::External(Box::new(error)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(self.plan.schema()), batches)))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        pushed: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters = pushed.parent_filters.iter().map(|filter| &filter.filter);
+        // one that stays as it is was pushed down with the table's other conditions
+        let narrowing: Vec<_> = filters.filter(|filter| snapshot_generation(filter) > 0).cloned().collect();
+        // whoever asks goes on asking each row
+        let mut answer: FilterPushdownPropagation<Arc<dyn ExecutionPlan>> =
+            FilterPushdownPropagation::all_unsupported(pushed);
+        if !narrowing.is_empty() {
+            answer.updated_node = Some(Arc::new(LakeScan { narrowing, ..self.clone() }));
+        }
+        Ok(answer)
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {

@@ -1,5 +1,6 @@
 //! The query service: one runtime and one set of functions for all, one pinned catalog for each statement.
 
+use super::early_rows::EarlyRows;
 use super::tables::PinnedTables;
 use arrow::array::AsArray;
 use arrow::array::timezone::Tz;
@@ -53,8 +54,12 @@ impl QueryService {
             .with_target_partitions(limits.partitions);
         // strings are Utf8 in the lake tables; a literal should not turn them into views and back
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        let mut state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(EarlyRows))
+            .build();
         let utc: Tz = crate::types::UTC.parse().map_err(DataFusionError::from)?;
         for function in crate::functions::flink_functions(utc) {
             datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;

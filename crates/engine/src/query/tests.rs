@@ -65,6 +65,51 @@ async fn rows(service: &QueryService, sql: &str) -> Vec<String> {
     rows
 }
 
+/// An append table of bars beside the other's queries: many files, each with later values than the one before.
+#[tokio::test]
+async fn the_first_rows_of_an_order_are_found_without_the_other_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let spec = TableSpec {
+        database: "upbit".into(),
+        table: "trade".into(),
+        schema: Arc::new(Schema::new(vec![
+            Field::new("market", DataType::Utf8, false),
+            Field::new("close", DataType::Int64, true),
+            Field::new("dt", DataType::Utf8, false),
+        ])),
+        partition_keys: vec!["dt".into()],
+        primary_keys: vec![],
+        options: Default::default(),
+        comment: None,
+    };
+    let table = lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table");
+    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
+    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    for number in 0..12 {
+        let changes: Vec<(&str, i64, RowKind)> =
+            (0..10).map(|row| (["a", "b"][row as usize % 2], number * 10 + row, RowKind::Insert)).collect();
+        apply(&table, &changes);
+        if number < 11 {
+            commit(&table, number + 1).await;
+        }
+    }
+    for (order, values) in [
+        ("close DESC LIMIT 3", vec!["119", "117", "115"]),
+        ("close DESC NULLS LAST LIMIT 7", vec!["119", "117", "115", "113", "111", "109", "107"]),
+        ("close LIMIT 2", vec!["1", "3"]),
+        ("dt, close DESC LIMIT 2", vec!["119", "117"]),
+        ("-close LIMIT 2", vec!["119", "117"]),
+    ] {
+        let sql = format!("SELECT close FROM trade WHERE market = 'b' ORDER BY {order}");
+        assert_eq!(rows(&service, &sql).await, values, "{order}");
+    }
+    let plan =
+        rows(&service, "EXPLAIN SELECT dt, close FROM trade WHERE market = 'b' ORDER BY close DESC LIMIT 3").await;
+    assert!(plan.iter().any(|row| row.contains("LakeScan") && row.contains("narrowed")), "{plan:#?}");
+}
+
 #[tokio::test]
 async fn a_key_is_there_once_and_as_its_last_change_left_it() {
     use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};

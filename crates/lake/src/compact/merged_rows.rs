@@ -4,7 +4,7 @@
 //! neighbours compress better. Row groups follow time, so that who asks for an hour reads that hour's. Memory: the rows of a stretch, and a row group.
 
 use super::stretches::Stretches;
-use super::{Compactor, FILE_BYTES_TARGET, Group, Pace, split_of};
+use super::{Compactor, FILE_BYTES_TARGET, Group, Pace};
 use crate::care::bytes_of;
 use crate::data_file::{GrowingFile, GrowingLayout};
 use crate::dictionary::without_dictionary;
@@ -12,6 +12,7 @@ use crate::error::{LakeError, Result};
 use crate::order::sorted_order;
 use crate::pack::PackedBatch;
 use crate::scan::align;
+use crate::spread::with_files;
 use futures::TryStreamExt;
 use paimon::CommitMessage;
 use paimon::spec::DataFileMeta;
@@ -53,7 +54,7 @@ impl Compactor {
         };
         // one after the other: a stream over all would be free to mix them
         for file in &group.files {
-            let split = split_of(&group.split, vec![file.clone()]).map_err(failed())?;
+            let split = with_files(&group.split, vec![file.clone()]).map_err(failed())?;
             let mut batches = read.to_arrow(&[split]).map_err(failed())?;
             while let Some(batch) = batches.try_next().await.map_err(failed())? {
                 let batch = align(&self.writer.name, &batch, &self.writer.schema)?;

@@ -1,9 +1,10 @@
 //! Reading: projections, counting, pruning, pinned snapshots.
 
 use super::support::*;
-use crate::{Filter, FilterOperator, LiveTable, ScanRequest};
+use crate::{Filter, FilterOperator, LiveTable, Narrowed, Narrowing, ScanRequest};
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Int64Array, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::Int64Type;
+use futures::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -76,6 +77,32 @@ async fn of_the_tail_only_rows_that_may_pass_are_unpacked() {
             assert_eq!(trades(&read(&table.view(), request).await), wanted, "{filters:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn files_that_cannot_have_wanted_rows_any_more_are_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = trade_table(&lake).await;
+    filled(&table).await;
+    let plan = table.view().scan(ScanRequest { target_partitions: 2, ..Default::default() }).await.unwrap();
+    let ids = |since: Option<i64>| {
+        let is = |operator, values| Narrowing::Filter(Filter { column: 1, operator, values });
+        let narrowed = Narrowed::by(move || match since {
+            None => Narrowing::Unknown,
+            Some(since) => Narrowing::Any(vec![
+                is(FilterOperator::IsNull, None),
+                is(FilterOperator::Greater, Some(Arc::new(Int64Array::from(vec![since])))),
+            ]),
+        });
+        let streams = (0..plan.partitions()).map(|partition| plan.open_narrowed(partition, &narrowed));
+        let batches = futures::stream::iter(streams.collect::<Vec<_>>()).flatten().try_collect::<Vec<_>>();
+        async move { trades(&batches.await.unwrap()).len() }
+    };
+    assert_eq!(ids(None).await, 360);
+    // of three commits of a hundred rows the last, and what is not committed
+    assert_eq!(ids(Some(250)).await, 100 + 60);
+    assert_eq!(ids(Some(400)).await, 60, "the tail's rows are asked by the caller");
 }
 
 #[tokio::test]
