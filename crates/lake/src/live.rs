@@ -3,7 +3,9 @@
 //! One [`State`] holds everything a query can see. It is replaced as a whole under a short lock, so a view is one pointer
 //! and the switch from "in the tail" to "in snapshot N" is atomic: no row is missing, none is there twice.
 
-use crate::changes::{ChangeBatch, Changes, KeyCodec, Overlay, RowKind, last_changes};
+mod state;
+
+use crate::changes::{ChangeBatch, RowKind};
 use crate::commit::{Committed, Committer};
 use crate::data_file::DataFileWriter;
 use crate::error::{LakeError, Result};
@@ -11,16 +13,17 @@ use crate::files::Files;
 use crate::lock::WarehouseLock;
 use crate::pins::Pins;
 use crate::prepare::{FileWriter, KeyedWriter, PartToWrite, Prepared};
-use crate::primary_key::keeps_every_change;
 use crate::rewrite::RewritePolicy;
 use crate::scan::{Pinned, View};
-use crate::tail::{Tail, TailBatch};
+use crate::tail::Tail;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use paimon::Table;
 use paimon::spec::Snapshot;
+use state::SealedPart;
+pub(crate) use state::{State, TableIdentity};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -52,96 +55,6 @@ impl Default for LiveTableOptions {
             subscriber_batches_max: 128,
             partition_files_max: PARTITION_FILES_MAX,
         }
-    }
-}
-
-/// A table's name, columns and key.
-#[derive(Debug)]
-pub(crate) struct TableIdentity {
-    pub(crate) name: String,
-    pub(crate) schema: SchemaRef,
-    /// None for an append table.
-    pub(crate) key: Option<Arc<KeyCodec>>,
-}
-
-impl TableIdentity {
-    pub(crate) fn new(name: String, schema: SchemaRef, table: &Table) -> Result<TableIdentity> {
-        let (keys, options) = (table.schema().primary_keys(), table.schema().options());
-        let key = match keys.is_empty() {
-            true => None,
-            false => Some(Arc::new(KeyCodec::new(&name, &schema, keys, keeps_every_change(options))?)),
-        };
-        Ok(TableIdentity { name, schema, key })
-    }
-}
-
-/// What queries see. Immutable once built.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) pinned: Option<Arc<Pinned>>,
-    sealed: Vec<Arc<SealedPart>>,
-    open: Vec<Arc<TailBatch>>,
-    open_rows: u64,
-    open_bytes: u64,
-    /// Made by the first scan of this state that needs it.
-    overlay: OnceLock<Overlay>,
-}
-
-impl State {
-    /// Of a primary-key table: which rows of the tail are shown, and which committed rows they hide.
-    pub(crate) fn overlay(&self) -> &Overlay {
-        self.overlay.get_or_init(|| {
-            let changes: Vec<&Changes> = self.tail().filter_map(|batch| batch.changes.as_ref()).collect();
-            Overlay::new(changes.iter().copied())
-        })
-    }
-
-    pub(crate) fn tail(&self) -> impl Iterator<Item = &Arc<TailBatch>> {
-        self.sealed.iter().flat_map(|part| &part.batches).chain(&self.open)
-    }
-
-    pub(crate) fn tail_rows(&self) -> u64 {
-        self.sealed.iter().map(|part| part.rows).sum::<u64>() + self.open_rows
-    }
-
-    /// The same rows in the tail over another snapshot.
-    pub(crate) fn with_pinned(&self, pinned: Option<Arc<Pinned>>) -> State {
-        State {
-            pinned,
-            sealed: self.sealed.clone(),
-            open: self.open.clone(),
-            open_rows: self.open_rows,
-            open_bytes: self.open_bytes,
-            overlay: OnceLock::new(),
-        }
-    }
-
-    fn tail_bytes(&self) -> u64 {
-        self.sealed.iter().map(|part| part.bytes).sum::<u64>() + self.open_bytes
-    }
-}
-
-#[derive(Debug)]
-struct SealedPart {
-    batches: Vec<Arc<TailBatch>>,
-    rows: u64,
-    bytes: u64,
-    /// Its place among all parts sealed since the table was opened.
-    number: u64,
-    /// Of a primary-key table; counted when first asked for.
-    keys: OnceLock<u64>,
-}
-
-impl SealedPart {
-    /// Whether files with so many rows can be this part's: as many as it has keys, in a primary-key table.
-    fn fits(&self, rows: u64, key: Option<&Arc<KeyCodec>>) -> bool {
-        let Some(key) = key else { return rows == self.rows };
-        let keys = *self.keys.get_or_init(|| {
-            let changes: Vec<&Changes> = self.batches.iter().filter_map(|batch| batch.changes.as_ref()).collect();
-            last_changes(changes.iter().copied()).keys.len() as u64
-        });
-        // With every change kept, the writer drops all but the last of a key only within one of its files.
-        rows == keys || (key.keeps_every_change && (keys..=self.rows).contains(&rows))
     }
 }
 
