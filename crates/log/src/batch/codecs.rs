@@ -2,9 +2,11 @@
 //!
 //! Source: `org.apache.kafka.common.compress`. Kafka's Java client frames snappy as xerial's snappy-java does; librdkafka and others send it bare.
 
+use std::cell::RefCell;
 use std::io::Read;
 
 use bytes::Bytes;
+use lz4_flex::block::CompressTable;
 
 use super::{BatchDefect, MAX_RECORDS_BYTES};
 
@@ -21,6 +23,14 @@ const LZ4_BLOCK_BYTES: usize = 64 << 10;
 const LZ4_STORED: u32 = 1 << 31;
 /// In place of a block's length.
 const LZ4_END: u32 = 0;
+
+/// What this log puts into a block: places in it have to fit 16 bits, which halves the table that is cleared for each.
+const LZ4_BLOCK_FILLED: usize = u16::MAX as usize - 1;
+
+thread_local! {
+    /// Room for a block: to clear it for each batch would cost more than most of them.
+    static BLOCK: RefCell<Box<[u8]>> = RefCell::new(vec![0; LZ4_BLOCK_BYTES].into_boxed_slice());
+}
 
 /// The codecs by the number in a batch's attributes.
 pub(super) const NAMES: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
@@ -54,30 +64,62 @@ fn limited(decoder: impl Read, compressed_bytes: usize) -> Result<Bytes, BatchDe
     Ok(Bytes::from(out))
 }
 
-/// The blocks of a frame, each to its place in the records: the crate's reader of frames copies every byte twice more.
+/// The blocks of a frame: the crate's reader of frames copies every byte twice more.
 pub(super) fn lz4(frame: &[u8]) -> Result<Vec<u8>, BatchDefect> {
-    let most = lz4_blocks(frame).count().saturating_mul(LZ4_BLOCK_BYTES);
+    // a batch of one block takes no more room than its records: it stays as long as one of them does
+    let blocks = lz4_blocks(frame).count();
+    let most = if blocks > 1 { blocks.saturating_mul(LZ4_BLOCK_BYTES) } else { 0 };
     let mut out = Vec::with_capacity(most.min(MAX_RECORDS_BYTES));
-    for block in lz4_blocks(frame) {
-        let (is_stored, block) = block.ok_or_else(cut_off)?;
-        if block.len() > LZ4_BLOCK_BYTES {
-            return Err(unreadable("a block is larger than its frame allows"));
+    BLOCK.with_borrow_mut(|room| {
+        for block in lz4_blocks(frame) {
+            let (is_stored, block) = block.ok_or_else(cut_off)?;
+            if block.len() > LZ4_BLOCK_BYTES {
+                return Err(unreadable("a block is larger than its frame allows"));
+            }
+            if is_stored {
+                out.extend_from_slice(block);
+            } else {
+                let written = lz4_flex::block::decompress_into(block, room).map_err(unreadable)?;
+                out.extend_from_slice(room.get(..written).ok_or_else(cut_off)?);
+            }
+            if out.len() > MAX_RECORDS_BYTES {
+                return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
+            }
         }
-        let start = out.len();
-        if is_stored {
-            out.extend_from_slice(block);
-        } else {
-            out.resize(start + LZ4_BLOCK_BYTES, 0);
-            let written = lz4_flex::block::decompress_into(block, &mut out[start..]).map_err(unreadable)?;
-            out.truncate(start + written);
-        }
-        if out.len() > MAX_RECORDS_BYTES {
-            return Err(BatchDefect::TooLarge { limit: MAX_RECORDS_BYTES });
-        }
-    }
-    // a batch of one record would hold the room of a whole block for as long as the record lives: half a gigabyte for 4 MB of such batches
+        Ok(())
+    })?;
     out.shrink_to_fit();
     Ok(out)
+}
+
+/// Writes the frames that Kafka writes: independent blocks (its reader refuses linked ones), no checksums.
+pub(super) struct Lz4Frames {
+    table: CompressTable,
+    block: Box<[u8]>,
+}
+
+impl Default for Lz4Frames {
+    fn default() -> Lz4Frames {
+        let most = lz4_flex::block::get_maximum_output_size(LZ4_BLOCK_FILLED);
+        Lz4Frames { table: CompressTable::small(), block: vec![0; most].into_boxed_slice() }
+    }
+}
+
+impl Lz4Frames {
+    /// Appends a frame of these bytes.
+    pub(super) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&LZ4_HEADER);
+        for chunk in plain.chunks(LZ4_BLOCK_FILLED) {
+            let written = lz4_flex::block::compress_into_with_table(chunk, &mut self.block, &mut self.table);
+            let (stored, block) = match written.ok().and_then(|written| self.block.get(..written)) {
+                Some(block) if block.len() < chunk.len() => (0, block),
+                _ => (LZ4_STORED, chunk),
+            };
+            out.extend_from_slice(&(block.len() as u32 | stored).to_le_bytes());
+            out.extend_from_slice(block);
+        }
+        out.extend_from_slice(&LZ4_END.to_le_bytes());
+    }
 }
 
 /// Whether each block is stored as it is, and its bytes; None for one that is cut off, which is the last.

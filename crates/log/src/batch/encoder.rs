@@ -1,9 +1,6 @@
 //! Writes record batches v2 into a buffer that is used again and again: no allocation per record or per batch. Pure.
 
-use std::io::Write;
-
-use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
-
+use super::codecs::Lz4Frames;
 use super::varint::{put_varlong, varlong_len};
 use super::{
     Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, MAX_BATCH_BYTES, MAX_HEADERS_PER_RECORD,
@@ -28,7 +25,7 @@ pub struct BatchEncoder {
     out: Vec<u8>,
     /// Records before compression.
     plain: Vec<u8>,
-    lz4: Option<Box<FrameEncoder<Vec<u8>>>>,
+    lz4: Option<Box<Lz4Frames>>,
 }
 
 impl BatchEncoder {
@@ -55,7 +52,8 @@ impl BatchEncoder {
         };
         let mut attributes = Compression::None;
         if self.compression == Compression::Lz4 {
-            if self.compress() && self.out.len() < HEADER_BYTES + self.plain.len() {
+            self.lz4.get_or_insert_default().compress(&self.plain, &mut self.out);
+            if self.out.len() < HEADER_BYTES + self.plain.len() {
                 attributes = Compression::Lz4;
             } else {
                 self.out.truncate(HEADER_BYTES);
@@ -64,20 +62,6 @@ impl BatchEncoder {
         }
         self.put_header(base_offset, attributes, base_timestamp_ms, max_timestamp_ms, records.len() as i32);
         Ok(Encoded { bytes: &self.out, max_timestamp_ms })
-    }
-
-    /// Appends `plain` to `out` as the LZ4 frame that Kafka writes: independent blocks of 64 KiB (its reader refuses linked ones), no content checksum.
-    fn compress(&mut self) -> bool {
-        let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-        let encoder = self.lz4.get_or_insert_with(|| Box::new(FrameEncoder::with_frame_info(frame, Vec::new())));
-        *encoder.get_mut() = std::mem::take(&mut self.out);
-        let written = encoder.write_all(&self.plain).is_ok() && encoder.try_finish().is_ok();
-        self.out = std::mem::take(encoder.get_mut());
-        if !written {
-            // an encoder that stopped inside a frame must not be used again
-            self.lz4 = None;
-        }
-        written
     }
 
     fn put_header(
