@@ -246,8 +246,6 @@ fn groups(splits: Vec<DataSplit>, is_complete: bool, now_ms: i64) -> Vec<Group> 
     groups
 }
 
-/// A split of the same bucket with these files.
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
