@@ -121,8 +121,8 @@ struct Group {
 }
 
 impl LiveTable {
-    /// Merges small files once and reads from the result. None if there is nothing to merge, or another program has changed
-    /// the same files meanwhile. With `is_complete` every partition is taken to be complete.
+    /// Merges small files once and reads from the result. None if there is nothing to merge, if that leaves as many files, or if another program
+    /// has changed the same ones meanwhile. With `is_complete` every partition is taken to be complete.
     ///
     /// Commits go on at the same time. Dying in between leaves files that no snapshot names, or the whole. Of a primary-key
     /// table, partitions with more than one file are written again as their merged rows, if they are small.
@@ -158,7 +158,8 @@ impl LiveTable {
         let Some(after) = self.committer.rewrite(latest, 1).await? else { return Ok(None) };
         let after = self.committer.live_files(&after).await?;
         self.catch_up().await?;
-        Ok(Some(Compacted {
+        // its rows may need several files: whoever merges until nothing is left to merge would do so for ever
+        Ok((after.len() < before.len()).then(|| Compacted {
             files_before: before.len() as u64,
             files_after: after.len() as u64,
             rows: rows_of(&after),
