@@ -20,7 +20,9 @@ use paimon::table::TableWrite;
 use std::time::Instant;
 
 /// Rows that are sorted at a time, as the tail would have them.
-const STRETCH_BYTES_MAX: usize = 24 * 1024 * 1024;
+const STRETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rows that are read at a time: of order books a thousand are a megabyte, and another while they are decoded.
+const READ_ROWS: &str = "1024";
 /// Of a page of a merged file: a market has some hundreds of a stretch's rows.
 const PAGE_ROWS: usize = 4_096;
 /// What is merged into a file of this size is there for long: it is worth compressing better. The million ticks of 14 columns of
@@ -44,6 +46,7 @@ impl Compactor {
     /// The rows of a group's files in new ones, which no snapshot names yet.
     pub(super) async fn write(&self, table: &paimon::Table, group: &Group, pace: Pace) -> Result<Vec<CommitMessage>> {
         let failed = || self.committer.failed("merge files");
+        let table = table.copy_with_options([("read.batch-size".to_owned(), READ_ROWS.to_owned())].into());
         let read = table.new_read_builder().new_read().map_err(failed())?;
         let mut stretches = Stretches::new(STRETCH_BYTES_MAX, self.writer.sort_columns.first().copied());
         let (mut output, bytes) = (None, bytes_of(&group.files));
