@@ -5,7 +5,7 @@
 use crate::bounds::FileBounds;
 use crate::error::{LakeError, Result};
 use crate::filter::{Filter, FilterOperator, data};
-use crate::spread::with_files;
+use crate::spread::{is_plain, with_files};
 use arrow::datatypes::Schema;
 use paimon::spec::{DataFileMeta, Datum, TableSchema};
 use paimon::{DataSplit, Table};
@@ -56,11 +56,10 @@ pub(crate) fn chosen(
             break;
         }
         // versions of a key that do not pass may replace one that does
-        let files = match is_keyed {
+        let files = match is_keyed || !is_plain(split) {
             true => split.data_files().to_vec(),
             false => {
-                let may_pass =
-                    |file: &&DataFileMeta| conditions.iter().all(|condition| condition.may_pass(file, table));
+                let may_pass = |file: &&DataFileMeta| conditions.iter().all(|condition| condition.may_pass(file));
                 split.data_files().iter().filter(may_pass).cloned().collect()
             }
         };
@@ -110,8 +109,8 @@ impl Condition<'_> {
         }
     }
 
-    pub(crate) fn may_pass(&self, file: &DataFileMeta, table: &TableSchema) -> bool {
-        match FileBounds::of(file, self.column, table) {
+    pub(crate) fn may_pass(&self, file: &DataFileMeta) -> bool {
+        match FileBounds::of(file, self.column, self.table) {
             Some(bounds) => self.may_be_between(bounds.min().as_ref(), bounds.max().as_ref()),
             None => true,
         }

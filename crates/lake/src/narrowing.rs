@@ -27,7 +27,7 @@ impl Narrowing {
                 !FileBounds::of(file, filter.column, table).is_some_and(|bounds| bounds.has_no_nulls())
             }
             Narrowing::Filter(filter) => {
-                Condition::of(filter, schema, table).is_none_or(|condition| condition.may_pass(file, table))
+                Condition::of(filter, schema, table).is_none_or(|condition| condition.may_pass(file))
             }
             Narrowing::Unknown => true,
         }

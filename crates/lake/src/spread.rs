@@ -40,12 +40,19 @@ fn bytes(split: &DataSplit) -> i64 {
     split.data_files().iter().map(|file| file.file_size).sum()
 }
 
+/// Whether its files, or ranges of their rows, can be read apart: nothing beside them says which of their rows are deleted or how they are numbered.
+pub(crate) fn is_plain(split: &DataSplit) -> bool {
+    split.row_ranges().is_none()
+        && split.data_deletion_files().is_none()
+        && split.raw_convertible()
+        && split.data_files().iter().all(|file| file.first_row_id.is_none())
+}
+
 /// The split's rows in parts of as many; None if it stays as it is.
 fn divided(split: &DataSplit, count: usize) -> Option<Vec<DataSplit>> {
     let rows = split.row_count();
     let count = i64::try_from(count).ok()?.min(rows);
-    let is_whole = split.row_ranges().is_none() && split.raw_convertible() && split.data_deletion_files().is_none();
-    if count < 2 || !is_whole || !split.row_counts_known() {
+    if count < 2 || !is_plain(split) || !split.row_counts_known() {
         return None;
     }
     let part = |number: i64| {
@@ -59,8 +66,7 @@ fn divided(split: &DataSplit, count: usize) -> Option<Vec<DataSplit>> {
 /// The files of splits one by one, those that were made last first.
 pub(crate) fn newest_first(splits: &[DataSplit]) -> Vec<DataSplit> {
     let single = |split: &DataSplit| -> Vec<DataSplit> {
-        let is_whole = split.row_ranges().is_none() && split.data_deletion_files().is_none();
-        let files = split.data_files().iter().filter(|_| is_whole);
+        let files = split.data_files().iter().filter(|_| is_plain(split));
         let files: Option<Vec<_>> = files.map(|file| with_files(split, vec![file.clone()]).ok()).collect();
         files.filter(|files| !files.is_empty()).unwrap_or_else(|| vec![split.clone()])
     };
