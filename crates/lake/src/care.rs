@@ -5,11 +5,9 @@ use crate::error::{LakeError, Result};
 use crate::expire::{Retention, tags_of};
 use crate::live::{LiveTable, lock};
 use crate::prepare::{Prepared, data_files};
-use crate::scan::Pinned;
 use paimon::spec::{DataFileMeta, Snapshot};
 use paimon::{DataSplit, Table};
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// How much a table's latest snapshot holds on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -135,9 +133,7 @@ impl LiveTable {
         if latest.id() <= published {
             return Ok(());
         }
-        let pinned = Arc::new(Pinned::new(&self.committer.table, latest, &self.pins));
-        let before = self.view().state.pinned.clone();
-        pinned.prepare_after(before.as_deref(), self.name()).await;
+        let pinned = self.pin_next(latest).await;
         let _tail = lock(&self.tail);
         self.replace(|state| {
             let is_next = state.pinned.as_ref().is_some_and(|pinned| pinned.snapshot.id() == published);

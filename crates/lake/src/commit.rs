@@ -48,7 +48,7 @@ pub struct Committed {
     pub(crate) table: String,
     pub(crate) rows: u64,
     pub(crate) snapshot: Option<Snapshot>,
-    /// What views will read, if its manifests are read already.
+    /// The snapshot as views will read it; [`LiveTable::commit`](crate::LiveTable::commit) adds it.
     pub(crate) pinned: Option<Arc<Pinned>>,
 }
 

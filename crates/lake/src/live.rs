@@ -298,10 +298,8 @@ impl LiveTable {
         if let Some(writer) = &self.writer.keyed {
             writer.committed(prepared.identifier).await;
         }
-        let before = lock(&self.state).pinned.clone();
-        committed.pinned = self.pin(&committed);
-        if let Some(pinned) = &committed.pinned {
-            pinned.prepare_after(before.as_deref(), self.name()).await;
+        if let Some(snapshot) = &committed.snapshot {
+            committed.pinned = Some(self.pin_next(snapshot.clone()).await);
         }
         Ok(committed)
     }
@@ -321,7 +319,7 @@ impl LiveTable {
         if sealed.rows() == 0 {
             return Ok(());
         }
-        let pinned = self.pin(&committed);
+        let pinned = committed.pinned;
         let _tail = lock(&self.tail);
         let mut state = lock(&self.state);
         match state.sealed.first() {
@@ -349,7 +347,7 @@ impl LiveTable {
         if committed.table != self.name() {
             return Err(self.publish_error(&format!("a commit to \"{}\" cannot be published here", committed.table)));
         }
-        let pinned = self.pin(&committed);
+        let pinned = committed.pinned;
         let _tail = lock(&self.tail);
         let mut state = lock(&self.state);
         if state.tail_rows() > 0 {
@@ -442,9 +440,12 @@ impl LiveTable {
         RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|error| wrong(error.to_string()))
     }
 
-    fn pin(&self, committed: &Committed) -> Option<Arc<Pinned>> {
-        let pin = |snapshot: &Snapshot| Arc::new(Pinned::new(&self.committer.table, snapshot.clone(), &self.pins));
-        committed.pinned.clone().or_else(|| committed.snapshot.as_ref().map(pin))
+    /// What views will read after what they read now; its manifests are read if theirs were wanted.
+    pub(crate) async fn pin_next(&self, snapshot: Snapshot) -> Arc<Pinned> {
+        let before = lock(&self.state).pinned.clone();
+        let pinned = Arc::new(Pinned::new(&self.committer.table, snapshot, &self.pins));
+        pinned.prepare_after(before.as_deref(), self.name()).await;
+        pinned
     }
 
     pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) {

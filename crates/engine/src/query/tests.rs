@@ -7,32 +7,34 @@ use arrow::util::display::array_value_to_string;
 use hoga_lake::{ChangeBatch, Lake, LakeOptions, LiveTable, LiveTableOptions, RowKind, TableSpec};
 use std::sync::Arc;
 
-async fn bars(lake: &Lake) -> Arc<LiveTable> {
+/// An empty table with a query service; their folder stays as long as it is held.
+async fn served_table(name: &str, keys: &[&str]) -> (tempfile::TempDir, Arc<LiveTable>, QueryService) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake =
+        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
+    let bucket = (!keys.is_empty()).then(|| ("bucket".to_owned(), "1".to_owned()));
     let spec = TableSpec {
         database: "upbit".into(),
-        table: "bar".into(),
+        table: name.into(),
         schema: Arc::new(Schema::new(vec![
             Field::new("market", DataType::Utf8, false),
             Field::new("close", DataType::Int64, true),
             Field::new("dt", DataType::Utf8, false),
         ])),
         partition_keys: vec!["dt".into()],
-        primary_keys: vec!["market".into(), "dt".into()],
-        options: [("bucket".to_owned(), "1".to_owned())].into(),
+        primary_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        options: bucket.into_iter().collect(),
         comment: None,
     };
-    lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table")
-}
-
-/// An empty table of bars with a query service; their folder stays as long as it is held.
-async fn served() -> (tempfile::TempDir, Arc<LiveTable>, QueryService) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let lake =
-        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
-    let table = bars(&lake).await;
+    let table = lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table");
     let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
     let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
     (folder, table, service)
+}
+
+/// Bars by market and day.
+async fn served() -> (tempfile::TempDir, Arc<LiveTable>, QueryService) {
+    served_table("bar", &["market", "dt"]).await
 }
 
 fn apply(table: &LiveTable, changes: &[(&str, i64, RowKind)]) {
@@ -68,25 +70,7 @@ async fn rows(service: &QueryService, sql: &str) -> Vec<String> {
 /// An append table of bars beside the other's queries: many files, each with later values than the one before.
 #[tokio::test]
 async fn the_first_rows_of_an_order_are_found_without_the_other_files() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let lake =
-        Lake::open(LakeOptions { warehouse: folder.path().join("w"), commit_user: "test".into() }).expect("a lake");
-    let spec = TableSpec {
-        database: "upbit".into(),
-        table: "trade".into(),
-        schema: Arc::new(Schema::new(vec![
-            Field::new("market", DataType::Utf8, false),
-            Field::new("close", DataType::Int64, true),
-            Field::new("dt", DataType::Utf8, false),
-        ])),
-        partition_keys: vec!["dt".into()],
-        primary_keys: vec![],
-        options: Default::default(),
-        comment: None,
-    };
-    let table = lake.ensure_table(&spec, LiveTableOptions::default()).await.expect("a new table");
-    let limits = QueryLimits { memory_bytes: 64 << 20, partitions: 2, spill_folder: folder.path().join("spill") };
-    let service = QueryService::new(vec![Arc::clone(&table)], &limits).expect("a service");
+    let (_folder, table, service) = served_table("trade", &[]).await;
     for number in 0..12 {
         let changes: Vec<(&str, i64, RowKind)> =
             (0..10).map(|row| (["a", "b"][row as usize % 2], number * 10 + row, RowKind::Insert)).collect();
