@@ -47,7 +47,8 @@ pub(crate) fn chosen(
     schema: &Schema,
     table: &TableSchema,
 ) -> Vec<DataSplit> {
-    let conditions: Vec<Condition> = filters.iter().filter_map(|filter| Condition::of(filter, schema, table)).collect();
+    let conditions: Vec<FileCondition> =
+        filters.iter().filter_map(|filter| FileCondition::of(filter, schema, table)).collect();
     let is_keyed = !table.primary_keys().is_empty();
     let mut left = limit.filter(|_| !is_keyed && filters.is_empty()).map(|limit| limit as i64);
     let mut out = Vec::new();
@@ -74,7 +75,7 @@ pub(crate) fn chosen(
 }
 
 /// A filter whose values have an order that statistics share.
-pub(crate) struct Condition<'a> {
+pub(crate) struct FileCondition<'a> {
     column: usize,
     operator: FilterOperator,
     values: Vec<Datum>,
@@ -83,15 +84,15 @@ pub(crate) struct Condition<'a> {
     table: &'a TableSchema,
 }
 
-impl Condition<'_> {
-    pub(crate) fn of<'a>(filter: &Filter, schema: &Schema, table: &'a TableSchema) -> Option<Condition<'a>> {
+impl FileCondition<'_> {
+    pub(crate) fn of<'a>(filter: &Filter, schema: &Schema, table: &'a TableSchema) -> Option<FileCondition<'a>> {
         let field = schema.fields().get(filter.column)?;
         if field.data_type().is_floating() || field.data_type().is_nested() {
             return None;
         }
         let values = data(filter.values.as_ref()?, field.data_type())?;
         let in_partition = table.partition_keys().iter().position(|key| key == field.name());
-        (!values.is_empty()).then_some(Condition {
+        (!values.is_empty()).then_some(FileCondition {
             column: filter.column,
             operator: filter.operator,
             values,

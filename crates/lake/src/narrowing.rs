@@ -2,7 +2,7 @@
 
 use crate::bounds::FileBounds;
 use crate::filter::{Filter, FilterOperator};
-use crate::known_files::Condition;
+use crate::known_files::FileCondition;
 use arrow::datatypes::Schema;
 use paimon::spec::{DataFileMeta, TableSchema};
 use std::fmt;
@@ -27,7 +27,7 @@ impl Narrowing {
                 !FileBounds::of(file, filter.column, table).is_some_and(|bounds| bounds.has_no_nulls())
             }
             Narrowing::Filter(filter) => {
-                Condition::of(filter, schema, table).is_none_or(|condition| condition.may_pass(file))
+                FileCondition::of(filter, schema, table).is_none_or(|condition| condition.may_pass(file))
             }
             Narrowing::Unknown => true,
         }

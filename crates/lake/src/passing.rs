@@ -13,11 +13,11 @@ const IN_VALUES_MAX: usize = 8;
 /// The conditions of a scan that can be looked up in the tail.
 #[derive(Debug)]
 pub(crate) struct TailFilter {
-    conditions: Vec<Condition>,
+    conditions: Vec<TailCondition>,
 }
 
 #[derive(Debug)]
-struct Condition {
+struct TailCondition {
     column: usize,
     operator: FilterOperator,
     /// One value each, in the column's type; of IN several, of which one is enough.
@@ -28,7 +28,7 @@ struct Condition {
 impl TailFilter {
     /// What this code does not know (decimals, which are packed, and doubles, whose zeros and NaNs are not one each) is left to the caller.
     pub(crate) fn new(filters: &[Filter], schema: &Schema) -> TailFilter {
-        TailFilter { conditions: filters.iter().filter_map(|filter| Condition::of(filter, schema)).collect() }
+        TailFilter { conditions: filters.iter().filter_map(|filter| TailCondition::of(filter, schema)).collect() }
     }
 
     /// A mask of the rows that may pass; None if all of them may.
@@ -49,8 +49,8 @@ impl TailFilter {
     }
 }
 
-impl Condition {
-    fn of(filter: &Filter, schema: &Schema) -> Option<Condition> {
+impl TailCondition {
+    fn of(filter: &Filter, schema: &Schema) -> Option<TailCondition> {
         use DataType::{Date32, Int8, Int16, Int32, Int64, Timestamp, Utf8};
         let data_type = schema.fields().get(filter.column)?.data_type().clone();
         let is_known = matches!(data_type, Utf8 | Int8 | Int16 | Int32 | Int64 | Date32 | Timestamp(_, _));
@@ -60,7 +60,7 @@ impl Condition {
             return None;
         }
         let values = (0..values.len()).map(|place| Scalar::new(values.slice(place, 1))).collect();
-        Some(Condition { column: filter.column, operator: filter.operator, values, data_type })
+        Some(TailCondition { column: filter.column, operator: filter.operator, values, data_type })
     }
 
     /// Which rows meet it; None if it says nothing of them.
