@@ -86,21 +86,29 @@ def wrong_states(up: Up, story: Story, size: str) -> dict:
 
 
 def exchange_of(story: Story, on_late: threading.Event) -> FakeExchange:
+    def last_trades(connection, stream_type: str):
+        for market in MARKETS:
+            connection.send(trade(market, story.present_ms * 10_000 + 9_999, stream_type=stream_type).encode())
+
     def script(connection, number):
         if number == 0:
             for frame in story.frames:
                 connection.send(frame.encode())
-            on_late.wait(60)
+            # an exchange that falls silent is left, and what it may have sent meanwhile is a gap
+            for _ in range(60):
+                if on_late.wait(1):
+                    break
+                last_trades(connection, "REALTIME")
             for frame in story.late_frames:
                 connection.send(frame.encode())
         else:
             # a new connection begins with the last trade of each market
-            for market in MARKETS:
-                connection.send(trade(market, story.present_ms * 10_000 + 9_999, stream_type="SNAPSHOT").encode())
-        try:
-            connection.recv(timeout=300)
-        except TimeoutError:
-            pass
+            last_trades(connection, "SNAPSHOT")
+        for _ in range(300):
+            try:
+                connection.recv(timeout=1)
+            except TimeoutError:
+                last_trades(connection, "REALTIME")
 
     return FakeExchange(script, ticks={})
 
