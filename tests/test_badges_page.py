@@ -6,9 +6,8 @@ import time
 
 from fake_exchange import FakeExchange, past_trade, trade
 from harness import Stage, wait_for
-from selenium.webdriver.common.by import By
 from test_market_list import WATCHED, listed
-from test_page import console_errors, text
+from test_page import console_errors, press, text
 
 MARKS = """return [...document.querySelectorAll('#list [role=option]:not([hidden])')]
   .map(row => [row.dataset.market, [...row.querySelectorAll('.mark')].map(mark => [mark.textContent, mark.title])])"""
@@ -45,10 +44,10 @@ def test_what_the_exchange_says_of_a_market_is_a_badge(stage: Stage, browser, sc
         assert shown["KRW-ETH"] == {"Caution": "price differs from other exchanges"}
         assert list(shown["KRW-NEW"]) == ["New"] and shown["KRW-NEW"]["New"].startswith("listed (KST) ")
         browser.save_screenshot(str(screenshots / "badges-english.png"))
-        browser.find_element(By.CSS_SELECTOR, "button[data-language=ko]").click()
+        press(browser, "button[data-language=ko]")
         wait_for(lambda: list(marks(browser)["KRW-BTC"]) == ["유의", "주의"] and list(marks(browser)["KRW-NEW"]) == ["신규"], "Korean", 10)
         assert marks(browser)["KRW-ETH"] == {"주의": "글로벌 시세 차이"}
-        browser.find_element(By.CSS_SELECTOR, "#list [data-market=KRW-BTC]").click()
+        press(browser, "#list [data-market=KRW-BTC]")
         wait_for(lambda: text(browser, "#market-marks").split() == ["유의", "주의"], "the chosen market's", 10)
         browser.save_screenshot(str(screenshots / "badges-korean.png"))
 

@@ -6,8 +6,7 @@ import time
 import requests
 from harness import Stage, librdkafka, wait_for
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
-from test_page import console_errors, text
+from test_page import console_errors, on, press, text
 
 CELLS = "return [...document.querySelectorAll('#completeness-grid td')].map(e => [e.dataset.market, e.dataset.day, e.className, e.textContent])"
 
@@ -49,7 +48,7 @@ def test_holes_are_seen_and_told(stage: Stage, browser, screenshots):
     assert requests.get(f"{up.url}/api/completeness/KRW-BTC?day=2026-1-x", timeout=10).status_code == 400
 
     browser.get(up.url)
-    browser.find_element(By.CSS_SELECTOR, "[data-place=completeness]").click()
+    press(browser, "[data-place=completeness]")
     wait_for(lambda: len(cells(browser)) == 30 * 14, "the cells", 20)
     assert browser.execute_script("return location.hash") == "#completeness"
     shown = cells(browser)
@@ -62,28 +61,27 @@ def test_holes_are_seen_and_told(stage: Stage, browser, screenshots):
     assert "30 markets" in text(browser, "#completeness-summary") and "2 cells have holes" in text(browser, "#completeness-summary")
 
     # the tooltip: the share at once, then trades and gaps
-    cell = browser.find_element(By.CSS_SELECTOR, f"#completeness-grid td[data-market='KRW-BTC'][data-day='{today}']")
-    ActionChains(browser).move_to_element(cell).perform()
+    cell = f"#completeness-grid td[data-market='KRW-BTC'][data-day='{today}']"
+    on(browser, cell, lambda element: ActionChains(browser).move_to_element(element).perform())
     tip = wait_for(lambda: "trades" in (shown := text(browser, "#completeness-tip")) and shown, "what the tooltip says", 15)
     assert "KRW-BTC" in tip and "lost (stall)" in tip and "missing 2.5 s" in tip and "(until now)" in tip, tip
     browser.save_screenshot(str(screenshots / "completeness-1.png"))
 
     # worst first, and by keyboard
-    browser.find_element(By.CSS_SELECTOR, "#completeness-order").click()
+    press(browser, "#completeness-order")
     order = lambda: [row[0] for row in browser.execute_script(CELLS)][::14]
     assert order()[:2] == ["KRW-BTC", "KRW-ETH"], order()
-    cell = browser.find_element(By.CSS_SELECTOR, f"#completeness-grid td[data-market='KRW-BTC'][data-day='{today}']")
-    cell.click()
-    cell.send_keys("\ue015")  # arrow down
+    press(browser, cell)
+    on(browser, cell, lambda element: element.send_keys("\ue015"))  # arrow down
     wait_for(lambda: "KRW-ETH" in text(browser, "#completeness-tip"), "the cell below", 5)
 
     # Korean, and the address brings the view again
-    browser.find_element(By.CSS_SELECTOR, "button[data-language=ko]").click()
+    press(browser, "button[data-language=ko]")
     browser.refresh()
     wait_for(lambda: len(cells(browser)) == 30 * 14, "the view of the address", 20)
     assert text(browser, "[data-place=completeness]") == "수집률" and "30개 마켓" in text(browser, "#completeness-summary").replace(" ", "").replace("개마켓", "개 마켓")
     browser.save_screenshot(str(screenshots / "completeness-2-korean.png"))
-    browser.find_element(By.CSS_SELECTOR, "[data-place=market]").click()
+    press(browser, "[data-place=market]")
     wait_for(lambda: text(browser, "#price") not in ("", "–"), "the market again", 15)
     assert not console_errors(browser)
 
@@ -93,7 +91,7 @@ def test_on_a_phone(stage: Stage, browser, screenshots):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(up.url)
-    browser.find_element(By.CSS_SELECTOR, "[data-show=completeness]").click()
+    press(browser, "[data-show=completeness]")
     wait_for(lambda: len(cells(browser)) == 50 * 14, "the cells", 20)
     browser.save_screenshot(str(screenshots / "completeness-phone.png"))
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, "nothing sticks out sideways"

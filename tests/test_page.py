@@ -3,6 +3,7 @@
 import time
 
 from harness import Stage, free_port, wait_for
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 
 
@@ -10,8 +11,22 @@ def console_errors(browser) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
+def on(browser, selector: str, action):
+    """Does it with the element, and once more if the page has drawn that anew since it was found: it moves by itself."""
+    for _ in range(20):
+        try:
+            return action(browser.find_element(By.CSS_SELECTOR, selector))
+        except StaleElementReferenceException:
+            time.sleep(0.1)
+    return action(browser.find_element(By.CSS_SELECTOR, selector))
+
+
 def text(browser, selector: str) -> str:
-    return browser.find_element(By.CSS_SELECTOR, selector).text
+    return on(browser, selector, lambda element: element.text)
+
+
+def press(browser, selector: str) -> None:
+    on(browser, selector, lambda element: element.click())
 
 
 def wait_for_movement(browser, selector: str, timeout_s: float = 60) -> None:
@@ -40,13 +55,13 @@ def test_page_moves_and_speaks_two_languages(stage: Stage, browser, screenshots)
     wait_for(lambda: "Bitcoin" in text(browser, "#list"), "Bitcoin in the list", 30)
     browser.save_screenshot(str(screenshots / "1-english.png"))
 
-    browser.find_element(By.CSS_SELECTOR, "button[data-language=ko]").click()
+    press(browser, "button[data-language=ko]")
     assert text(browser, "#source").startswith("모의 데이터")
     wait_for(lambda: "비트코인" in text(browser, "#list"), "Korean names", 5)
     assert text(browser, "[data-sort=turnover]").startswith("거래대금")
     time.sleep(2)
     browser.save_screenshot(str(screenshots / "2-korean.png"))
-    browser.find_element(By.CSS_SELECTOR, "button[data-language=en]").click()
+    press(browser, "button[data-language=en]")
     wait_for(lambda: "Bitcoin" in text(browser, "#list"), "English names", 5)
 
     # choosing another market shows its book and trades

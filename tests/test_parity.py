@@ -87,8 +87,11 @@ def test_case(case: Case, zone: str, judged, tmp_path: Path):
         with pytest.raises(AssertionError):
             check_embedded(case, "Flink", flink, expected)
             pytest.fail(f"Flink is right now: take {case.name} off flink_bugs.txt")
-    for way in WAYS:
-        check_embedded(case, way, run_embedded(case, zone, way, tmp_path, SEED), expected)
+    # side by side: most of each is waiting for its input
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        outcomes = {way: pool.submit(run_embedded, case, zone, way, tmp_path, SEED) for way in WAYS}
+    for way, outcome in outcomes.items():
+        check_embedded(case, way, outcome.result(), expected)
 
 
 @pytest.mark.parametrize("case, zone", [pytest.param(case, "UTC", id=case.name) for case in CASES if case.name == "upbit_bars"])

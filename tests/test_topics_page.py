@@ -9,7 +9,7 @@ from fake_exchange import FakeExchange, trade
 from harness import Stage, librdkafka, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
-from test_page import console_errors, text
+from test_page import console_errors, press, text
 
 FIRST_ID = 17_853_950_437_790_001  # no double holds it
 
@@ -28,10 +28,6 @@ def fill(browser, selector: str, value: str) -> None:
     field = browser.find_element(By.CSS_SELECTOR, selector)
     field.clear()
     field.send_keys(value)
-
-
-def press(browser, selector: str) -> None:
-    browser.find_element(By.CSS_SELECTOR, selector).click()
 
 
 def choose(browser, name: str) -> None:

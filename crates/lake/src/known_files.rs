@@ -56,10 +56,10 @@ pub(crate) fn chosen(
         if left.is_some_and(|left| left <= 0) {
             break;
         }
-        // versions of a key that do not pass may replace one that does
-        let files = match is_keyed || !is_plain(split) {
-            true => split.data_files().to_vec(),
-            false => {
+        let files = match is_plain(split) {
+            // versions of a key that do not pass may replace one that does
+            false => split.data_files().to_vec(),
+            true => {
                 let may_pass = |file: &&DataFileMeta| conditions.iter().all(|condition| condition.may_pass(file));
                 split.data_files().iter().filter(may_pass).cloned().collect()
             }

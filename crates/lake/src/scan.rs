@@ -26,6 +26,8 @@ use std::sync::Arc;
 const SPLIT_BYTES_TARGET: &str = "32 mb";
 /// What opening one more file is taken to cost when files are packed into splits.
 const SPLIT_OPEN_FILE_COST: &str = "1 mb";
+/// Of a primary-key table no two ranges of keys share a split: where a range has one file, Paimon does not merge it row by row.
+const KEYED_SPLIT_BYTES: &str = "1 b";
 
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
@@ -56,8 +58,9 @@ impl Pinned {
     pub(crate) fn new(table: &Table, snapshot: Snapshot, pins: &Arc<Pins>) -> Pinned {
         let pin = pins.pin(snapshot.id());
         let mut options = HashMap::new();
+        let is_keyed = !table.schema().primary_keys().is_empty();
         for (key, value) in [
-            ("source.split.target-size", SPLIT_BYTES_TARGET),
+            ("source.split.target-size", if is_keyed { KEYED_SPLIT_BYTES } else { SPLIT_BYTES_TARGET }),
             ("source.split.open-file-cost", SPLIT_OPEN_FILE_COST),
             ("read.batch-size", "8192"),
         ] {
@@ -156,7 +159,7 @@ impl View {
                 planned.map_err(LakeError::paimon(&self.identity.name, "plan a scan"))?.into_splits()
             }
         };
-        plan.committed = spread(splits, request.target_partitions.max(1), self.identity.key.is_none());
+        plan.committed = spread(splits, request.target_partitions.max(1));
         Ok(plan)
     }
 }
@@ -287,9 +290,9 @@ impl ScanPlan {
             .boxed())
     }
 
-    /// The splits by the conditions that not all of their rows are known to meet: of an append table those on times are known of whole files.
+    /// The splits by the conditions that not all of their rows are known to meet: those on times are known of whole files.
     fn by_what_is_left(&self, splits: &[DataSplit], table: &Table) -> Vec<(Vec<DataSplit>, Vec<Filter>)> {
-        if !self.has_predicate || self.identity.key.is_some() {
+        if !self.has_predicate {
             return vec![(splits.to_vec(), self.filter.clone())];
         }
         let mut groups: Vec<(Vec<bool>, Vec<DataSplit>)> = Vec::new();

@@ -7,15 +7,14 @@ use std::cmp::Reverse;
 /// A part is not smaller: opening a file once more costs something too. Tests divide everything.
 const PART_BYTES_MIN: i64 = if cfg!(test) { 1 } else { 4 * 1024 * 1024 };
 
-/// Largest first, each to the partition that has the fewest bytes yet; no partition is empty. With `is_divisible` rows can be read without those
-/// of other files, as those of append tables.
-pub(crate) fn spread(splits: Vec<DataSplit>, partitions: usize, is_divisible: bool) -> Vec<Vec<DataSplit>> {
+/// Largest first, each to the partition that has the fewest bytes yet; no partition is empty.
+pub(crate) fn spread(splits: Vec<DataSplit>, partitions: usize) -> Vec<Vec<DataSplit>> {
     let total: i64 = splits.iter().map(bytes).sum();
     let share = (total / i64::try_from(partitions).unwrap_or(i64::MAX).max(1)).max(PART_BYTES_MIN);
     let mut pieces: Vec<(i64, DataSplit)> = Vec::new();
     for split in splits {
         let (bytes, count) = (bytes(&split), usize::try_from((bytes(&split) + share - 1) / share).unwrap_or(1));
-        match is_divisible.then(|| divided(&split, count)).flatten() {
+        match divided(&split, count) {
             Some(parts) => pieces.extend(parts.into_iter().map(|part| (bytes / count as i64, part))),
             None => pieces.push((bytes, split)),
         }
@@ -40,12 +39,14 @@ fn bytes(split: &DataSplit) -> i64 {
     split.data_files().iter().map(|file| file.file_size).sum()
 }
 
-/// Whether its files, or ranges of their rows, can be read apart: nothing beside them says which of their rows are deleted or how they are numbered.
+/// Whether its files, or ranges of their rows, can be read apart: nothing beside them says which of their rows are deleted or how they are
+/// numbered, and of a primary-key table they have one version of a key and no deletes, so that Paimon's reader does not merge them.
 pub(crate) fn is_plain(split: &DataSplit) -> bool {
+    let is_plain = |file: &DataFileMeta| file.first_row_id.is_none() && file.delete_row_count == Some(0);
     split.row_ranges().is_none()
         && split.data_deletion_files().is_none()
         && split.raw_convertible()
-        && split.data_files().iter().all(|file| file.first_row_id.is_none())
+        && split.data_files().iter().all(is_plain)
 }
 
 /// The split's rows in parts of as many; None if it stays as it is.
@@ -88,4 +89,5 @@ fn builder(split: &DataSplit, files: Vec<DataFileMeta>) -> DataSplitBuilder {
         .with_bucket_path(split.bucket_path().to_owned())
         .with_total_buckets(split.total_buckets())
         .with_data_files(files)
+        .with_raw_convertible(split.raw_convertible())
 }

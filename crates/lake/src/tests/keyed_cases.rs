@@ -81,6 +81,26 @@ async fn a_limit_counts_rows_that_are_shown() {
     }
 }
 
+/// Nothing is merged where a range of keys has one file.
+#[tokio::test]
+async fn a_file_whose_keys_no_other_has_is_read_by_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let table = bar_table_in(&lake, "1", "none", 8).await;
+    let commits =
+        [vec![upsert(0, 0, 1), upsert(1, 0, 1)], vec![upsert(2, 0, 1), upsert(3, 0, 1)], vec![upsert(3, 0, 2)]];
+    // two rows of a file are two parts; the second file and the third have a key in common
+    for (number, partitions) in [2, 4, 3].into_iter().enumerate() {
+        table.apply(changes(&commits[number])).unwrap();
+        checkpoint(&table, number as i64 + 1).await;
+        let request = ScanRequest { target_partitions: 8, ..Default::default() };
+        assert_eq!(table.view().scan(request).await.unwrap().partitions(), partitions, "commit {number}");
+        let there = model(&commits.iter().take(number + 1).map(Vec::as_slice).collect::<Vec<_>>());
+        check_scan(&table.view(), &there, None, &[], None).await;
+        check_scan(&table.view(), &there, None, &[Condition::CloseAbove(1)], None).await;
+    }
+}
+
 /// With `changelog-producer = input` other engines read every change, in order, and nothing of merged files.
 #[tokio::test]
 async fn the_changelog_has_every_change() {
