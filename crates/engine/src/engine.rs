@@ -205,7 +205,8 @@ impl Engine {
     /// Runs until `cancel`, then drains the log for a moment, takes a last checkpoint and returns. A pipeline of bounded
     /// sources alone ends by itself, when all its windows are closed and its rows committed.
     pub async fn run(self: &Arc<Self>, cancel: CancellationToken) -> Result<(), EngineError> {
-        let threads = self.start_threads(&cancel)?;
+        let over = cancel.child_token();
+        let threads = self.start_threads(&over)?;
         let mut interval = tokio::time::interval(self.options.checkpoint_interval);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         interval.tick().await;
@@ -226,6 +227,8 @@ impl Engine {
         if cancel.is_cancelled() {
             self.flow.stop();
         }
+        // whoever waits for records that do not come
+        over.cancel();
         let joined =
             tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
         let panicked = joined.await.map_err(|error| EngineError::Join(error.to_string()))?;

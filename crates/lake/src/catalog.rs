@@ -16,6 +16,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Footers of data files that Paimon's reader keeps in memory, the newest ones: some kilobytes each, a few hundred of a large file. Every
+/// file that is ever read puts its own there, those of files that were merged long ago too.
+const FOOTERS_MAX: &str = "16 mb";
+
 #[derive(Debug, Clone)]
 pub struct LakeOptions {
     /// Absolute; created if absent.
@@ -37,6 +41,15 @@ pub struct Lake {
     tables: tokio::sync::Mutex<HashMap<String, Arc<LiveTable>>>,
 }
 
+fn catalog(options: impl IntoIterator<Item = (&'static str, String)>) -> Result<FileSystemCatalog> {
+    let mut all = Options::new();
+    all.set(CatalogOptions::FILE_FORMAT_METADATA_CACHE_MAX_SIZE, FOOTERS_MAX);
+    for (key, value) in options {
+        all.set(key, value);
+    }
+    FileSystemCatalog::new(all).map_err(LakeError::paimon("*", "open the warehouse"))
+}
+
 impl Lake {
     /// Creates the directory if need be and locks it. Fails at once if another process has it.
     pub fn open(options: LakeOptions) -> Result<Lake> {
@@ -52,9 +65,7 @@ impl Lake {
         std::fs::create_dir_all(&options.warehouse)
             .map_err(LakeError::io("create the warehouse", &options.warehouse))?;
         let lock = Arc::new(WarehouseLock::acquire(&options.warehouse)?);
-        let mut catalog_options = Options::new();
-        catalog_options.set(CatalogOptions::WAREHOUSE, warehouse);
-        let catalog = FileSystemCatalog::new(catalog_options).map_err(LakeError::paimon("*", "open the warehouse"))?;
+        let catalog = catalog([(CatalogOptions::WAREHOUSE, warehouse.to_owned())])?;
         Ok(Lake { catalog, options, store: None, lock: Some(lock), tables: tokio::sync::Mutex::default() })
     }
 
@@ -66,11 +77,7 @@ impl Lake {
         check_commit_user(&options)?;
         let bucket = Store::new(&store)?;
         Box::pin(bucket.folder(&store.location).check()).await?;
-        let mut catalog_options = Options::new();
-        for (key, value) in store.catalog_options() {
-            catalog_options.set(key, value);
-        }
-        let catalog = FileSystemCatalog::new(catalog_options).map_err(LakeError::paimon("*", "open the warehouse"))?;
+        let catalog = catalog(store.catalog_options())?;
         Ok(Lake { catalog, options, store: Some(bucket), lock: None, tables: tokio::sync::Mutex::default() })
     }
 

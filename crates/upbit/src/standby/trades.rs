@@ -6,7 +6,7 @@ use hoga_model::Market;
 
 /// Ids kept for each market whatever the others have: real duplicates are among the newest few; the most seen late was about a second.
 pub const IDS_PER_MARKET_MIN: usize = 1_024;
-/// Ids kept in all, as long as no market has fewer than [`IDS_PER_MARKET_MIN`]: about 5 MB; twenty minutes of 400 trades a second.
+/// Ids kept in all, as long as no market has fewer than [`IDS_PER_MARKET_MIN`]: 9 MB; twenty minutes of 400 trades a second.
 const IDS_MAX: usize = 500_000;
 
 #[derive(Debug, Default)]
