@@ -33,12 +33,15 @@ def librdkafka(bootstrap: str) -> dict:
     return {"bootstrap.servers": bootstrap, "log_level": 2}
 
 
+def target_folder() -> Path:
+    """Where `scripts/test` builds."""
+    cache = Path(os.environ.get("HOGA_CACHE") or Path.home() / ".cache" / "hoga")
+    return Path(os.environ.get("CARGO_TARGET_DIR") or cache / "target")
+
+
 def find_binary() -> Path:
     """The binary under test: `HOGA_BIN`, or what `scripts/test` has built."""
-    if given := os.environ.get("HOGA_BIN"):
-        return Path(given)
-    cache = Path(os.environ.get("HOGA_CACHE") or Path.home() / ".cache" / "hoga")
-    return Path(os.environ.get("CARGO_TARGET_DIR") or cache / "target") / "release" / "hoga"
+    return Path(os.environ.get("HOGA_BIN") or target_folder() / "release" / "hoga")
 
 
 def free_port() -> int:

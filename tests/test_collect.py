@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
     AclBinding, AclOperation, AclPermissionType, NewTopic, ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
     UserScramCredentialUpsertion,
 )  # fmt: skip
-from harness import Program, Stage, Up, find_binary, free_port, slack, wait_for
+from harness import Program, Stage, Up, free_port, slack, target_folder, wait_for
 from kafka_cluster import KafkaCluster, free_port_range
 from truth import BOTH_SQL, FIGURES_SQL, Trade, Trades, differences, figures, from_sql, read_truth
 from upbit_frames import Event, read_frame, row
@@ -77,9 +77,8 @@ def cluster(brokers: KafkaCluster) -> KafkaCluster:
 
 def test_the_log_in_a_cluster_conforms(cluster: KafkaCluster):
     """The conformance suite of the log, and what only a cluster can do: the tests of crates/log/tests/cluster.rs that cargo ignores."""
-    target = find_binary().parent.parent
     command = "cargo test --release --workspace --locked --exclude hoga-upbit --test cluster -- --ignored --test-threads 1"
-    env = os.environ | {"HOGA_TEST_KAFKA": cluster.bootstrap, "CARGO_TARGET_DIR": str(target)}
+    env = os.environ | {"HOGA_TEST_KAFKA": cluster.bootstrap, "CARGO_TARGET_DIR": str(target_folder())}
     out = subprocess.run(command.split(), cwd=Path(__file__).parent.parent, env=env, capture_output=True, text=True, timeout=1200)
     assert out.returncode == 0, out.stdout[-4000:] + out.stderr[-2000:]
     assert re.search(r"test result: ok\. [1-9]\d* passed; 0 failed; 0 ignored", out.stdout), out.stdout

@@ -10,7 +10,7 @@ import json
 import subprocess
 
 import pytest
-from harness import find_binary
+from harness import target_folder
 
 TABLES = ["timestamp_ltz3", "timestamp_ltz6", "timestamp3", "bigint", "int", "string", "date", "decimal"]
 
@@ -26,7 +26,7 @@ def key(value) -> int:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    writer = find_binary().parent / "examples" / "keyed_tables"
+    writer = target_folder() / "release" / "examples" / "keyed_tables"
     if not writer.exists():
         pytest.fail(f"{writer} does not exist; run scripts/test, or cargo build --release --workspace --examples")
     warehouse = tmp_path_factory.mktemp("warehouse")
