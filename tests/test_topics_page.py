@@ -9,7 +9,7 @@ from fake_exchange import FakeExchange, trade
 from harness import Stage, librdkafka, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
-from test_page import console_errors, press, text
+from test_page import console_errors, on, press, text
 
 FIRST_ID = 17_853_950_437_790_001  # no double holds it
 
@@ -25,9 +25,7 @@ def keys(browser) -> set[str]:
 
 
 def fill(browser, selector: str, value: str) -> None:
-    field = browser.find_element(By.CSS_SELECTOR, selector)
-    field.clear()
-    field.send_keys(value)
+    on(browser, selector, lambda field: (field.clear(), field.send_keys(value)))
 
 
 def choose(browser, name: str) -> None:
