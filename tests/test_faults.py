@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import time
-from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from fake_exchange import FakeExchange, past_trade, trade
-from harness import Stage, Up, slack, wait_for
-from truth import BAR_SECONDS, bar_differences, bars_from_sql, bars_of, differences, from_disk, from_log, from_sql, read_truth
+from faulty_exchange import assert_ledger, gaps, start, unsettled, wait_for_the_truth
+from harness import Stage, Up, wait_for
+from truth import BAR_SECONDS, bar_differences, bars_from_sql, bars_of, differences, from_disk, from_log, from_sql
 
 SEEDS = [int(seed) for seed in os.environ.get("HOGA_FAULT_SEEDS", "1,2").split(",")]
-MARKETS, RATE, SECONDS = 12, 300, 25
-# Repair goes on this long after the last trade was made, on a quiet machine: a 418 to REST stops it for 30 s, one to a handshake for up to 150 s.
-REPAIR_S = 240
 # One case may wait for all of that; a case that passes takes 40 s.
 pytestmark = pytest.mark.timeout(900)
 
@@ -37,54 +32,9 @@ CASES = {
     "everything": "any=4,lost=0.02,late=0.05,reorder=0.05,limit=0.05",
 }
 
-CONNECTION_LOST = {"Disconnect", "Close", "Error"}
-FAULT = re.compile(r"^(\S+Z)\s+INFO .*a fault begins fault=(\w+).* at_ms=(\d+) clients=(\d+)", re.M)
-
-
-def faults_seen(sim) -> list[tuple[datetime, str, int]]:
-    """When each fault began, and how many clients there were, as the exchange tells."""
-    return [(datetime.fromisoformat(at), name, int(clients)) for at, name, _, clients in FAULT.findall(sim.stderr)]
-
-
-def gaps(up: Up) -> list[dict]:
-    names = ["market", "channel", "gap_from", "gap_to", "cause", "state", "trades_repaired"]
-    return [dict(zip(names, row)) for row in up.query(f"SELECT {', '.join(names)} FROM upbit.gap")]
-
-
-def unsettled(up: Up) -> list[dict]:
-    """What is still to be repaired, or open."""
-    return [gap for gap in gaps(up) if gap["state"] in ("open", "pending")]
-
-
-def start(stage: Stage, faults: str, seed: int, seconds: int = SECONDS, rate: int = RATE):
-    truth_path = stage.work_dir / "truth.jsonl"
-    sim = stage.sim(
-        "--markets", str(MARKETS), "--rate", str(rate), "--seed", str(seed), "--duration", f"{seconds}s", "--grace", "600s",
-        "--fault", faults, truth=truth_path,
-    )  # fmt: skip
-    # faults begin with the first subscription: until then it answers
-    return sim.wait_ready(), truth_path
-
-
 def hoga(stage: Stage, sim, name: str = "up") -> Up:
     env = sim.env | {"HOGA_VERIFY_INTERVAL": "2s", "HOGA_CHECKPOINT_INTERVAL": "5s"}
     return stage.up("--source", "upbit", "--markets", "KRW", env=env, name=name).wait_ready()
-
-
-def wait_for_the_truth(up: Up, sim, truth_path: Path):
-    """Waits until the exchange has closed and the lake is what it says; gives the truth."""
-    wait_for(lambda: "duration is over" in sim.stderr, "the exchange's duration", SECONDS + 60)
-    truth = read_truth(truth_path)
-    assert len(truth) > 200, "the simulator made hardly any trades"
-    try:
-        wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] >= len(truth), f"{len(truth)} trades", REPAIR_S, every_s=0.5)
-    except AssertionError:
-        raise AssertionError(f"{differences(from_sql(up), truth)}\nunsettled: {unsettled(up)[:5]}") from None
-    try:
-        wait_for(lambda: not unsettled(up), "every gap to be settled", REPAIR_S, every_s=0.5)
-    except AssertionError:
-        raise AssertionError(f"unsettled after {REPAIR_S} s: {unsettled(up)[:5]}; {up.status()['gaps']}") from None
-    return truth
 
 
 def wait_for_the_bars(up: Up, truth) -> None:
@@ -100,27 +50,6 @@ def wait_for_the_bars(up: Up, truth) -> None:
         wait_for(lambda: not wrong(), "the bars to be those of the trades", 30, every_s=0.5)
     except AssertionError:
         raise AssertionError(f"{wrong()}\n{up.status()['bars']}") from None
-
-
-def assert_ledger(up: Up, sim, exact_counts: bool = True) -> None:
-    found = gaps(up)
-    begun = {(gap["market"], gap["channel"]) for gap in found if gap["cause"] == "begin"}
-    assert {channel for _, channel in begun} == {"ticker", "trade", "orderbook"}
-    for gap in found:
-        assert gap["gap_to"] is not None and gap["gap_from"] <= gap["gap_to"], gap
-        expected = "repaired" if gap["channel"] == "trade" else "begin" if gap["cause"] == "begin" else "lost"
-        assert gap["state"] == expected, gap
-    began = min(gap["gap_from"] for gap in found)
-    slop = timedelta(seconds=3 * slack())
-    for at, fault, clients in faults_seen(sim):
-        if fault not in CONNECTION_LOST or clients == 0 or at < began:
-            continue
-        for market, channel in begun:
-            covering = [g for g in found if (g["market"], g["channel"]) == (market, channel) and g["gap_from"] <= at + slop and g["gap_to"] >= at - slop and g["cause"] != "begin"]
-            assert covering, f"{fault} at {at}: no gap of {channel} of {market} in the ledger"
-    repaired = sum(gap["trades_repaired"] for gap in found)
-    [(marked,)] = up.query("SELECT count(*) FROM upbit.trade WHERE stream_type = 'REST'")
-    assert repaired == marked if exact_counts else repaired <= marked, f"{repaired} repaired by the ledger, {marked} marked in the table"
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed {seed}")

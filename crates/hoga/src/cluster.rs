@@ -11,6 +11,7 @@
 //! readers with `isolation.level=read_committed`, which is librdkafka's default (kcat, ClickHouse, hoga) and an option of Java's (Flink).
 
 mod balance;
+mod hearing;
 mod intake;
 mod leader;
 mod memory;

@@ -8,11 +8,14 @@
 //! on the wire: the gap of the restart begins before it, and repair asks for it again.
 
 pub mod gap_log;
+pub mod holes;
 pub mod listing_log;
 pub mod trade_index;
 
+pub use holes::{ExchangeClock, Holes, Listener, Note};
 pub use trade_index::TradeSaver;
 
+use crate::repair::Repairable;
 use crate::up::PARTITIONS;
 use bytes::Bytes;
 use hoga_engine::dead_letter::DeadLetter;
@@ -21,8 +24,8 @@ use hoga_log::{Log, LogError, Record, partition_for_key};
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Event, Message, read_frame};
-use hoga_upbit::gap::{Backfilled, Cause, Gap, Ledger, Lost};
-use hoga_upbit::listing::{Event as ListEvent, Listing, Listings};
+use hoga_upbit::gap::{Backfilled, Gap, Ledger};
+use hoga_upbit::listing::Listings;
 use hoga_upbit::rest::ticks::PastTrade;
 use hoga_upbit::standby::TradeIndex;
 use std::sync::Arc;
@@ -80,41 +83,7 @@ pub struct Collector {
     listings: Vec<Vec<Record>>,
     waiting_records: usize,
     waiting_bytes: usize,
-    pub ledger: Ledger,
-    pub clock: ExchangeClock,
-}
-
-/// What the newest events say of the time.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct ExchangeClock {
-    /// When the newest event was received.
-    pub recv_ms: Option<i64>,
-    /// By how much its time of publication was ahead of our clock; usually less than nothing.
-    pub ahead_ms: i64,
-}
-
-/// A clock that is further off than this is a fault of the event.
-const AHEAD_MS_MAX: i64 = 86_400_000;
-
-impl ExchangeClock {
-    fn note(&mut self, event: &Event, recv_ms: i64) {
-        self.recv_ms = Some(recv_ms);
-        let ahead_ms = event.timestamp_ms - recv_ms;
-        // a snapshot may have been published hours ago
-        if !event.is_snapshot && ahead_ms.abs() <= AHEAD_MS_MAX {
-            self.ahead_ms = ahead_ms;
-        }
-    }
-
-    /// A time of ours that no later time of the exchange's is before.
-    pub fn earliest(&self, our_ms: i64) -> i64 {
-        our_ms + self.ahead_ms.min(0)
-    }
-
-    /// A time of ours that no earlier time of the exchange's is after.
-    pub fn latest(&self, our_ms: i64) -> i64 {
-        our_ms + self.ahead_ms.max(0)
-    }
+    holes: Holes,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -137,92 +106,30 @@ impl Collector {
             listings: vec![Vec::new(); PARTITIONS as usize],
             waiting_records: 0,
             waiting_bytes: 0,
-            ledger,
-            clock: ExchangeClock::default(),
+            holes: Holes::new(ledger),
         }
-    }
-
-    pub fn trades(&self) -> &TradeIndex {
-        &self.trades
     }
 
     /// The process begins: nobody has listened since `from_ms`.
     pub fn restart(&mut self, from_ms: i64, listings: &Listings, now_ms: i64) -> Result<(), CollectError> {
-        let opened = self.ledger.restart(from_ms, |market| listings.is_delisted(market));
-        if !opened.is_empty() {
-            tracing::info!(
-                gaps = opened.len(),
-                from_ms,
-                "what was not collected since the last run is in the ledger of gaps"
-            );
-        }
+        let opened = self.holes.restart(from_ms, |market| listings.is_delisted(market));
         self.note_gaps(&opened, now_ms);
         self.flush()
     }
 
-    /// What connections bring is lost from the newest event on, or from `covered_ms` if that is earlier; the ledger has it before anything else
-    /// happens.
-    pub fn lost(&mut self, cause: Cause, covered_ms: Option<i64>, now_ms: i64) -> Result<(), CollectError> {
-        let newest_ms = self.clock.recv_ms.unwrap_or(now_ms);
-        let from_ms = self.clock.earliest(covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms)));
-        let opened = self.ledger.lost(Lost { cause, from_ms });
-        self.note_gaps(&opened, now_ms);
-        self.flush()
-    }
-
-    /// Between these times nothing came, though some connection stood all the time.
-    pub fn hole(&mut self, cause: Cause, from_ms: i64, to_ms: i64, now_ms: i64) -> Result<(), CollectError> {
-        let lost = Lost { cause, from_ms: self.clock.earliest(from_ms) };
-        let found = self.ledger.hole(lost, self.clock.latest(to_ms));
-        self.note_gaps(&found, now_ms);
-        self.flush()
-    }
-
-    /// The exchange's list of markets has changed. Nothing is expected of what is delisted.
-    pub fn list_changed(&mut self, changes: &[Listing], now_ms: i64) -> Result<(), CollectError> {
-        for change in changes {
-            let (partition, record) = listing_log::record(change, now_ms);
-            self.waiting_records += 1;
-            self.waiting_bytes += bytes_of(&record);
-            self.listings[partition as usize].push(record);
-            if change.event == ListEvent::Delisting
-                && let Ok(market) = Market::parse(&change.market)
-            {
-                let ended = self.ledger.leave(&market, self.clock.latest(now_ms));
-                self.note_gaps(&ended, now_ms);
+    /// Takes note of what a session tells; the ledger has it before anything else happens. If the log cannot be written, it waits with the events.
+    pub fn note(&mut self, note: &Note, now_ms: i64) -> Result<(), CollectError> {
+        if let Note::ListChanged(changes) = note {
+            for change in changes {
+                let (partition, record) = listing_log::record(change, now_ms);
+                self.waiting_records += 1;
+                self.waiting_bytes += bytes_of(&record);
+                self.listings[partition as usize].push(record);
             }
         }
+        let changed = self.holes.take(note, now_ms);
+        self.note_gaps(&changed, now_ms);
         self.flush()
-    }
-
-    /// These are collected, too; at `since_ms` they were not on the list yet.
-    pub fn joined(&mut self, markets: &[Market], since_ms: i64, now_ms: i64) -> Result<(), CollectError> {
-        for market in markets {
-            let opened = self.ledger.join(market, self.clock.earliest(since_ms));
-            self.note_gaps(&opened, now_ms);
-        }
-        self.flush()
-    }
-
-    /// These markets were asked for at `asked_ms` and are silent.
-    pub fn unanswered(&mut self, markets: &[Market], asked_ms: i64, now_ms: i64) -> Result<(), CollectError> {
-        let opened = self.ledger.unanswered(markets, asked_ms);
-        self.note_gaps(&opened, now_ms);
-        self.flush()
-    }
-
-    /// Takes in trades that the exchange lists, as far as they are new; gives when those were executed. They are in the log, or wait
-    /// for it in front of every change of a gap that is noted after them.
-    pub fn repair(&mut self, trades: Vec<PastTrade>, recv_ms: i64) -> Result<Vec<i64>, CollectError> {
-        let mut repaired = Vec::new();
-        for trade in trades {
-            if self.trades.insert(&trade.event.market, trade.sequential_id) {
-                repaired.push(trade.executed_ms);
-                self.push(trade.event, recv_ms);
-            }
-        }
-        self.flush()?;
-        Ok(repaired)
     }
 
     /// Trades of these markets are wanted from `from_ms` to `to_ms`, both inclusive, collected or not: what is not asked for yet is in the
@@ -235,21 +142,11 @@ impl Collector {
     ) -> Result<Backfilled, CollectError> {
         let mut progress = Backfilled::default();
         for market in markets {
-            let opened = self.ledger.backfill(market, from_ms, to_ms, &mut progress);
+            let opened = self.holes.ledger.backfill(market, from_ms, to_ms, &mut progress);
             self.note_gaps(&opened, now_ms);
         }
         self.flush()?;
         Ok(progress)
-    }
-
-    /// Puts changes of gaps into the ledger's topic.
-    pub fn note_gaps(&mut self, changed: &[Gap], now_ms: i64) {
-        for gap in changed {
-            let (partition, record) = gap_log::record(gap, now_ms);
-            self.waiting_records += 1;
-            self.waiting_bytes += bytes_of(&record);
-            self.gaps[partition as usize].push(record);
-        }
     }
 
     /// The trades of the log, if none waits: what may be saved.
@@ -275,23 +172,6 @@ impl Collector {
         }
         self.messages = messages;
         if self.waiting_records >= WAITING_RECORDS_MAX { self.flush() } else { Ok(()) }
-    }
-
-    /// Appends what waits. While the log cannot be written it stays here, up to a limit.
-    pub fn flush(&mut self) -> Result<(), CollectError> {
-        if self.waiting_records == 0 {
-            return Ok(());
-        }
-        match self.append_waiting() {
-            Ok(()) => Ok(()),
-            Err(source) if self.waiting_bytes > WAITING_BYTES_MAX => {
-                Err(CollectError::Full { waiting_bytes: self.waiting_bytes, source })
-            }
-            Err(error) => {
-                tracing::error!(%error, waiting_records = self.waiting_records, "the log cannot be written; events wait in memory");
-                Ok(())
-            }
-        }
     }
 
     /// Appends what waits; what was appended does not wait any more, even if the rest failed.
@@ -329,11 +209,8 @@ impl Collector {
     fn accept_event(&mut self, event: Event, recv_ms: i64) {
         let stats = &self.stats.streams[event.kind as usize];
         stats.note(event.value.len() as u64, recv_ms);
-        self.clock.note(&event, recv_ms);
-        if self.ledger.is_waiting() {
-            let changed = self.ledger.heard(&event.market, self.clock.latest(recv_ms));
-            self.note_gaps(&changed, recv_ms);
-        }
+        let changed = self.holes.heard(&event, recv_ms);
+        self.note_gaps(&changed, recv_ms);
         let stats = &self.stats.streams[event.kind as usize];
         if let Some(id) = event.sequential_id
             && !self.trades.insert(&event.market, id)
@@ -362,6 +239,58 @@ impl Collector {
         self.waiting_records += 1;
         self.waiting_bytes += bytes_of(&record);
         self.letters.push(record);
+    }
+}
+
+impl Repairable for Collector {
+    fn holes(&self) -> &Holes {
+        &self.holes
+    }
+
+    fn holes_mut(&mut self) -> &mut Holes {
+        &mut self.holes
+    }
+
+    fn trades(&self) -> &TradeIndex {
+        &self.trades
+    }
+
+    fn repair(&mut self, trades: Vec<PastTrade>, recv_ms: i64) -> Result<Vec<i64>, CollectError> {
+        let mut repaired = Vec::new();
+        for trade in trades {
+            if self.trades.insert(&trade.event.market, trade.sequential_id) {
+                repaired.push(trade.executed_ms);
+                self.push(trade.event, recv_ms);
+            }
+        }
+        self.flush()?;
+        Ok(repaired)
+    }
+
+    fn note_gaps(&mut self, changed: &[Gap], now_ms: i64) {
+        for gap in changed {
+            let (partition, record) = gap_log::record(gap, now_ms);
+            self.waiting_records += 1;
+            self.waiting_bytes += bytes_of(&record);
+            self.gaps[partition as usize].push(record);
+        }
+    }
+
+    /// Appends what waits. While the log cannot be written it stays here, up to a limit.
+    fn flush(&mut self) -> Result<(), CollectError> {
+        if self.waiting_records == 0 {
+            return Ok(());
+        }
+        match self.append_waiting() {
+            Ok(()) => Ok(()),
+            Err(source) if self.waiting_bytes > WAITING_BYTES_MAX => {
+                Err(CollectError::Full { waiting_bytes: self.waiting_bytes, source })
+            }
+            Err(error) => {
+                tracing::error!(%error, waiting_records = self.waiting_records, "the log cannot be written; events wait in memory");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -192,7 +192,7 @@ fn flags(args: &UpArgs) -> [(&'static str, &Option<String>); 48] {
         ("market-list-interval", &args.exchange.market_list_interval),
         ("upbit-ws-url", &args.exchange.upbit_ws_url),
         ("upbit-rest-url", &args.exchange.upbit_rest_url),
-        ("verify-interval", &args.verify_interval),
+        ("verify-interval", &args.exchange.verify_interval),
         ("sim-markets", &args.exchange.sim_markets),
         ("sim-rate", &args.exchange.sim_rate),
         ("sim-seed", &args.exchange.sim_seed),

@@ -12,7 +12,7 @@ mod trade_table;
 
 pub use trade_table::TradeTable;
 
-use crate::collector::{CollectError, Collector, gap_log};
+use crate::collector::{CollectError, Collector, Holes, gap_log};
 use hoga_log::{Log, LogError};
 use hoga_model::Market;
 use hoga_model::time::Clock;
@@ -20,7 +20,7 @@ use hoga_upbit::backoff::Backoff;
 use hoga_upbit::error::UpbitError;
 use hoga_upbit::gap::{Cause, Gap, State};
 use hoga_upbit::rest::ticks::{PastTrade, TicksClient, Walk};
-use hoga_upbit::standby::Known;
+use hoga_upbit::standby::{Known, TradeIndex};
 use plan::{Job, MARGIN_MS, Plan};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -31,8 +31,28 @@ use tokio_util::sync::CancellationToken;
 pub type SharedCollector = Arc<Mutex<Collector>>;
 
 /// A collector is whole between two calls: a poisoned lock is taken over.
-pub fn lock(collector: &SharedCollector) -> MutexGuard<'_, Collector> {
+pub fn lock<T: ?Sized>(collector: &Mutex<T>) -> MutexGuard<'_, T> {
     collector.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whoever collects, as repair sees it.
+pub trait Repairable: Send {
+    fn holes(&self) -> &Holes;
+
+    fn holes_mut(&mut self) -> &mut Holes;
+
+    /// The trades that are collected.
+    fn trades(&self) -> &TradeIndex;
+
+    /// Takes in trades that the exchange lists, as far as they are new; gives when those were executed. They are in the log, or wait
+    /// for it in front of every change of a gap that is noted after them.
+    fn repair(&mut self, trades: Vec<PastTrade>, recv_ms: i64) -> Result<Vec<i64>, CollectError>;
+
+    /// Puts changes of gaps into the ledger's topic.
+    fn note_gaps(&mut self, changed: &[Gap], now_ms: i64);
+
+    /// Appends what waits, or sees to it that it is appended.
+    fn flush(&mut self) -> Result<(), CollectError>;
 }
 
 /// Between two looks when there is nothing to do.
@@ -61,7 +81,7 @@ pub struct RepairStatus {
 }
 
 pub struct Repairer {
-    pub collector: SharedCollector,
+    pub collector: Arc<Mutex<dyn Repairable>>,
     pub log: Arc<dyn Log>,
     pub clock: Arc<dyn Clock>,
     pub status: Arc<RepairStatus>,
@@ -105,11 +125,12 @@ impl Repairer {
             let now_ms = self.clock.now_ms();
             let job = {
                 let collector = lock(&self.collector);
-                let (open, pending) = collector.ledger.counts();
+                let Holes { ledger, clock } = collector.holes();
+                let (open, pending) = ledger.counts();
                 self.status.gaps_open.store(open as u64, Ordering::Relaxed);
                 self.status.gaps_pending.store(pending as u64, Ordering::Relaxed);
-                let job = plan.next(&collector.ledger, collector.trades(), &collector.clock, now_ms);
-                self.status.verified_ms.store(plan.verified_ms(&collector.ledger).unwrap_or(0), Ordering::Relaxed);
+                let job = plan.next(ledger, collector.trades(), clock, now_ms);
+                self.status.verified_ms.store(plan.verified_ms(ledger).unwrap_or(0), Ordering::Relaxed);
                 job
             };
             let wait = match job {
@@ -171,12 +192,14 @@ impl Repairer {
     /// The gaps of a market that is not listed any more are lost; false if it is.
     fn give_up(&self, job: &Job) -> bool {
         let mut collector = lock(&self.collector);
-        if collector.ledger.is_listening(&job.market) {
+        if collector.holes().ledger.is_listening(&job.market) {
             return false;
         }
         let settled = job.gaps.iter();
         let changed: Vec<Gap> = settled
-            .filter_map(|gap| collector.ledger.settle(&job.market, gap.from_ms, State::Lost, gap.trades_repaired))
+            .filter_map(|gap| {
+                collector.holes_mut().ledger.settle(&job.market, gap.from_ms, State::Lost, gap.trades_repaired)
+            })
             .collect();
         collector.note_gaps(&changed, self.clock.now_ms());
         if let Err(error) = collector.flush() {
@@ -243,7 +266,7 @@ impl Repairer {
     }
 
     async fn read_topic(&self, market: &Market, from_ms: i64, id_max: u64) -> Result<HashSet<u64>, RepairError> {
-        let ahead_ms = lock(&self.collector).clock.ahead_ms.max(0);
+        let ahead_ms = lock(&self.collector).holes().clock.ahead_ms.max(0);
         let (log, market) = (self.log.clone(), market.clone());
         let from_ms = from_ms - ahead_ms - CLOCK_SKEW_MS;
         let read = tokio::task::spawn_blocking(move || gap_log::trade_ids(&*log, &market, from_ms, id_max));
@@ -269,11 +292,11 @@ impl Repairer {
         let state = if is_cut { State::Lost } else { State::Repaired };
         let mut changed: Vec<Gap> = Vec::new();
         for (gap, count) in job.gaps.iter().zip(counts) {
-            changed.extend(collector.ledger.settle(&job.market, gap.from_ms, state, count));
+            changed.extend(collector.holes_mut().ledger.settle(&job.market, gap.from_ms, state, count));
         }
         if let Some((from_ms, to_ms, count)) = unnoticed {
             tracing::warn!(market = %job.market, trades = count, from_ms, to_ms, "trades were missing though the connection stood");
-            changed.push(collector.ledger.missed(&job.market, from_ms, to_ms, count));
+            changed.push(collector.holes_mut().ledger.missed(&job.market, from_ms, to_ms, count));
         }
         collector.note_gaps(&changed, now_ms);
         Ok(collector.flush()?)

@@ -56,7 +56,7 @@ pub enum Event {
 }
 
 /// The list as it was last seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Listings {
     markets: BTreeMap<Market, Listing>,
     /// Not on the list when we looked last, and when that was.
@@ -68,6 +68,15 @@ impl Listing {
     pub fn to_json(&self) -> Vec<u8> {
         // numbers, names and texts: it cannot fail
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Whether both say the same is true of the market now, whenever each was noted.
+    pub fn is_as(&self, other: &Listing) -> bool {
+        let truth = |listing: &Listing| {
+            let names = (listing.market.clone(), listing.korean_name.clone(), listing.english_name.clone());
+            (names, listing.state, listing.warning, listing.caution.clone())
+        };
+        truth(self) == truth(other)
     }
 
     fn new(info: &MarketInfo, event: Event, now_ms: i64) -> Listing {
@@ -146,6 +155,11 @@ impl Listings {
             }
         }
         changes
+    }
+
+    /// The last record of a market.
+    pub fn get(&self, market: &str) -> Option<&Listing> {
+        self.markets.get(&Market::parse(market).ok()?)
     }
 
     /// Whether it was listed once and is not any more.

@@ -8,7 +8,8 @@
 //! count, for what is REALTIME on one connection is the SNAPSHOT of another. A message that nobody can read is its bytes.
 //!
 //! Why nothing is lost: whatever the leader received and did not write was received by the standby too, not longer before the take-over than
-//! the window reaches (`WINDOW_MS`; the leader writes within a second, and is missed after six). Why nothing is there twice: everything
+//! the window reaches (`WINDOW_MS`; the leader writes within a second, and is missed after six). If it does not reach so far, for the cluster was
+//! out of order for a minute and then the leader died, that is a gap ([`Window::forgotten_ms`]). Why nothing is there twice: everything
 //! of the window is compared with the topics, read as far back as the window reaches; what is older than that is a snapshot of something
 //! that the leader's memory of each market's last event tells.
 
@@ -56,6 +57,8 @@ pub struct Window {
     bytes: usize,
     /// Events younger than the window's length that were dropped, for it was full.
     overflowed: u64,
+    /// When the newest of those that were dropped was received.
+    forgotten_ms: Option<i64>,
 }
 
 impl Window {
@@ -101,6 +104,11 @@ impl Window {
         self.overflowed
     }
 
+    /// Up to when what was received is not here any more; None if nothing was dropped.
+    pub fn forgotten_ms(&self) -> Option<i64> {
+        self.forgotten_ms
+    }
+
     /// From when on the topics have to be read to compare the window with them: the earliest time at which something in it was published,
     /// snapshots aside, which may be hours old. At most `reach_ms` before the oldest was received.
     pub fn published_from_ms(&self, reach_ms: i64) -> Option<i64> {
@@ -116,6 +124,7 @@ impl Window {
         match self.received.pop_front() {
             Some(oldest) => {
                 self.bytes -= bytes_of(&oldest);
+                self.forgotten_ms = self.forgotten_ms.max(Some(oldest.recv_ms));
                 true
             }
             None => false,

@@ -89,9 +89,6 @@ pub struct UpArgs {
     /// Log: how often it is synced to disk; lost power loses at most this much [default: 100ms]
     #[arg(long, value_name = "TIME")]
     pub log_fsync_interval: Option<String>,
-    /// How often each market's trades are compared with the exchange's own list, for trades lost without a gap; or off [default: 2m]
-    #[arg(long, value_name = "TIME")]
-    pub verify_interval: Option<String>,
     /// Token that the page asks for; needed on an address that other machines reach. Better set as HOGA_HTTP_TOKEN
     #[arg(long, value_name = "TOKEN")]
     pub http_token: Option<String>,
@@ -121,6 +118,9 @@ pub struct ExchangeArgs {
     /// How often the exchange's list of markets is read, for listings, delistings and warnings; or off [default: 1m]
     #[arg(long, value_name = "TIME")]
     pub market_list_interval: Option<String>,
+    /// How often each market's trades are compared with the exchange's own list, for trades lost without a gap; or off [default: 2m]
+    #[arg(long, value_name = "TIME")]
+    pub verify_interval: Option<String>,
     /// Upbit's WebSocket [default: wss://api.upbit.com/websocket/v1]
     #[arg(long, value_name = "URL")]
     pub upbit_ws_url: Option<String>,

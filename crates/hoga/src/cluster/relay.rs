@@ -1,21 +1,28 @@
 //! The thread between session and cluster: a standby that listens, or the leader that writes. It alone may block on the cluster.
+//!
+//! While it leads, trades that nobody heard are asked for over REST ([`crate::repair`]), as by the collector of a log of its own.
 
-use super::intake::{Buffer, Frame, Intake};
-use super::leader::Leader;
+use super::hearing::Hearing;
+use super::intake::{Buffer, Entry, Intake};
+use super::leader::{Leader, Standby};
 use super::{Cluster, GROUP, STATE_TOPIC, blocking};
-use crate::collector::CollectorStats;
+use crate::collector::{CollectorStats, gap_log, listing_log};
 use crate::failure::Failure;
+use crate::repair::{RepairStatus, Repairer};
+use crate::up::PARTITIONS;
 use crate::up::collect::Sink;
 use crate::up::exchange::Exchange;
 use hoga_log::LogError;
 use hoga_log::kafka::{KafkaLog, KafkaOptions, Lease};
+use hoga_model::market::GAP_TOPIC;
 use hoga_model::time::Clock;
 use hoga_model::{Fault, Faulty};
 use hoga_serve::health::CollectorHealth;
 use hoga_upbit::frame::{Message, read_frame};
+use hoga_upbit::listing::Listings;
 use hoga_upbit::standby::{Received, What, Window};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -35,12 +42,23 @@ pub struct Relay {
     thread: JoinHandle<Result<(), LogError>>,
     lease_thread: JoinHandle<Result<(), LogError>>,
     is_stopping: Arc<AtomicBool>,
+    /// The exchange's, once it is known where it is.
+    rest_url: Arc<OnceLock<String>>,
+    repair_status: Arc<RepairStatus>,
+    clock: Arc<dyn Clock>,
+    /// As the topic had it at the start.
+    listings: Listings,
+    is_recording: bool,
 }
 
 /// What it works with.
 pub struct RelayParts {
     pub stats: Arc<CollectorStats>,
     pub clock: Arc<dyn Clock>,
+    /// The frames are those of a recording: nothing is missing before and after it.
+    pub is_recording: bool,
+    /// How often each market's trades are compared with the exchange's list; None: only gaps are repaired.
+    pub verify_interval: Option<Duration>,
     /// Cancelled when the relay ends on what only the user can mend.
     pub cancel: CancellationToken,
 }
@@ -75,36 +93,81 @@ impl Status {
 
 impl Relay {
     /// Joins the election, and takes frames from now on.
-    pub fn start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, Failure> {
-        Relay::try_start(cluster, parts).map_err(|error| Failure::of(&error))
+    pub async fn start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, Failure> {
+        let (log, options) = (cluster.log.clone(), cluster.options.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let started = blocking(move || Relay::try_start(log, options, parts, runtime)).await?;
+        started.map_err(|error| Failure::of(&error))
     }
 
-    fn try_start(cluster: &Cluster, parts: RelayParts) -> Result<Relay, LogError> {
+    fn try_start(
+        log: Arc<KafkaLog>,
+        options: KafkaOptions,
+        parts: RelayParts,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<Relay, LogError> {
         let (buffer, status) = (Arc::new(Buffer::default()), Arc::new(Status::default()));
+        let (rest_url, repair_status) = (Arc::<OnceLock<String>>::default(), Arc::<RepairStatus>::default());
+        // the ledger is for ever: whoever takes over reads only what came since
+        let mut gaps = gap_log::Reading::default();
+        for partition in 0..PARTITIONS {
+            gaps.catch_up(&*log, partition, log.offsets_now(GAP_TOPIC, partition)?)?;
+        }
+        let listings = listing_log::load(&*log)?;
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let lease = Arc::new(Lease::join(&cluster.options, GROUP, STATE_TOPIC, parts.clock.now_ms())?);
+        let lease = Arc::new(Lease::join(&options, GROUP, STATE_TOPIC, parts.clock.now_ms())?);
         let cancel = parts.cancel.clone();
         let lease_thread = {
             let (lease, is_stopping) = (lease.clone(), is_stopping.clone());
             spawn("kafka-lease", cancel.clone(), move || stand(&lease, &is_stopping))?
         };
+        let (clock, is_recording) = (parts.clock.clone(), parts.is_recording);
         let worker = Worker {
-            options: cluster.options.clone(),
-            log: cluster.log.clone(),
+            options,
+            log,
             lease,
             buffer: buffer.clone(),
             status: status.clone(),
             parts,
             window: Window::default(),
+            hearing: Hearing::default(),
+            gaps,
+            rest_url: rest_url.clone(),
+            repair_status: repair_status.clone(),
+            runtime,
             retry_at: Instant::now(),
         };
         let thread = spawn("kafka-relay", cancel, move || worker.run())?;
-        Ok(Relay { buffer, status, thread, lease_thread, is_stopping })
+        Ok(Relay {
+            buffer,
+            status,
+            thread,
+            lease_thread,
+            is_stopping,
+            rest_url,
+            repair_status,
+            clock,
+            listings,
+            is_recording,
+        })
     }
 
     /// Where a session's frames go.
-    pub fn sink(&self, exchange: Arc<Exchange>, is_recording: bool) -> Box<dyn Sink> {
-        Box::new(Intake::new(self.buffer.clone(), exchange, is_recording))
+    pub fn sink(&self, exchange: Arc<Exchange>) -> Box<dyn Sink> {
+        let (clock, listings) = (self.clock.clone(), self.listings.clone());
+        Box::new(Intake::new(self.buffer.clone(), exchange, clock, listings, self.is_recording))
+    }
+
+    /// From now on missed trades are asked for, while this process leads.
+    pub fn begin_repair(&self, rest_url: &str) {
+        if !self.is_recording {
+            self.rest_url.get_or_init(|| rest_url.to_owned());
+        }
+    }
+
+    /// What repair has done here; it is up to date while this process leads.
+    pub fn repair_status(&self) -> Arc<RepairStatus> {
+        self.repair_status.clone()
     }
 
     pub fn health(&self) -> Arc<dyn Fn() -> CollectorHealth + Send + Sync> {
@@ -163,6 +226,13 @@ struct Worker {
     parts: RelayParts,
     /// What was heard and is not this process's to write.
     window: Window,
+    hearing: Hearing,
+    /// The ledger as far as it was read.
+    gaps: gap_log::Reading,
+    rest_url: Arc<OnceLock<String>>,
+    repair_status: Arc<RepairStatus>,
+    /// Where repair runs.
+    runtime: tokio::runtime::Handle,
     /// Not before this is the cluster tried again.
     retry_at: Instant,
 }
@@ -173,21 +243,16 @@ impl Worker {
         let mut finish_by = None;
         loop {
             // while nothing can be written the frames stay in the buffer, whose limit is the session's
-            let is_stuck = leader.as_ref().is_some_and(|leading| leading.waiting() > 0);
-            let (received, is_end) = if is_stuck {
+            let is_stuck = leader.as_ref().is_some_and(Leader::is_stuck);
+            let (entries, is_end) = if is_stuck {
                 std::thread::sleep(FRAMES_WAIT);
                 (Vec::new(), false)
             } else {
                 let taken = self.buffer.take(FRAMES_WAIT);
-                (self.read(taken.frames), taken.is_end)
+                (taken.entries, taken.is_end)
             };
             leader = self.step_down_if_due(leader);
-            match &mut leader {
-                Some(leading) => {
-                    received.into_iter().for_each(|received| leading.accept(received, &self.parts.stats));
-                }
-                None => received.into_iter().for_each(|received| self.window.push(received)),
-            }
+            self.take(entries, leader.as_mut());
             if Instant::now() >= self.retry_at {
                 leader = match leader {
                     Some(leading) => self.write(leading)?,
@@ -198,6 +263,10 @@ impl Worker {
             // while the group is out of reach nobody may be leading: then only the window's size limits it
             if !self.lease.is_held() && self.lease.trouble().is_none() {
                 self.window.forget_old(self.parts.clock.now_ms());
+                self.hearing.forget_old(self.parts.clock.now_ms());
+            }
+            if let Some(leading) = &mut leader {
+                self.repair(leading);
             }
             self.tell(leader.as_ref());
             if self.buffer.is_closed() {
@@ -211,37 +280,76 @@ impl Worker {
         }
     }
 
-    fn read(&self, frames: Vec<Frame>) -> Vec<Received> {
-        let stats = &self.parts.stats;
+    /// What came goes to the leader, or into the window.
+    fn take(&mut self, entries: Vec<Entry>, mut leader: Option<&mut Leader>) {
         let mut messages = Vec::new();
-        let mut received = Vec::with_capacity(frames.len());
-        for Frame { bytes, recv_ms } in frames {
+        for entry in entries {
+            let (bytes, recv_ms) = match entry {
+                Entry::Frame { bytes, recv_ms } => (bytes, recv_ms),
+                Entry::Note { note, at_ms } => {
+                    self.hearing.take(&note, at_ms);
+                    if let Some(leading) = &mut leader {
+                        leading.take_note(&note, at_ms);
+                    }
+                    continue;
+                }
+            };
             read_frame(&bytes, &mut messages);
             for message in messages.drain(..) {
-                let what = match message {
-                    Message::Event(event) => {
-                        stats.streams[event.kind as usize].note(event.value.len() as u64, recv_ms);
-                        What::Event(event)
-                    }
-                    Message::Dead { value, reason } => {
-                        tracing::warn!(reason, "a frame became a dead letter");
-                        stats.dead_letters.add(1);
-                        What::Dead { value, reason }
-                    }
-                    Message::Status => {
-                        stats.control.add(1);
-                        continue;
-                    }
-                    Message::Error { name, message } => {
-                        tracing::warn!(name, message, "the exchange sent an error frame");
-                        stats.control.add(1);
-                        continue;
-                    }
-                };
-                received.push(Received { recv_ms, what });
+                let Some(what) = self.read(message, recv_ms) else { continue };
+                let received = Received { recv_ms, what };
+                match &mut leader {
+                    Some(leading) => leading.accept(received, &self.parts.stats),
+                    None => self.window.push(received),
+                }
             }
         }
-        received
+    }
+
+    fn read(&mut self, message: Message, recv_ms: i64) -> Option<What> {
+        let stats = &self.parts.stats;
+        match message {
+            Message::Event(event) => {
+                stats.streams[event.kind as usize].note(event.value.len() as u64, recv_ms);
+                self.hearing.heard(&event, recv_ms);
+                Some(What::Event(event))
+            }
+            Message::Dead { value, reason } => {
+                tracing::warn!(reason, "a frame became a dead letter");
+                stats.dead_letters.add(1);
+                Some(What::Dead { value, reason })
+            }
+            Message::Status => {
+                stats.control.add(1);
+                None
+            }
+            Message::Error { name, message } => {
+                tracing::warn!(name, message, "the exchange sent an error frame");
+                stats.control.add(1);
+                None
+            }
+        }
+    }
+
+    /// Missed trades are asked for as soon as it is known where.
+    fn repair(&self, leading: &mut Leader) {
+        let Some(rest_url) = self.rest_url.get() else { return };
+        let last_run_ms = leading.written_ms;
+        leading.repair(|collector| {
+            let cancel = self.parts.cancel.child_token();
+            let repairer = Repairer {
+                collector,
+                log: self.log.clone(),
+                clock: self.parts.clock.clone(),
+                status: self.repair_status.clone(),
+                cancel: cancel.clone(),
+                verify_interval: self.parts.verify_interval,
+                last_run_ms,
+                trade_table: None,
+            };
+            self.runtime.spawn(repairer.run(rest_url.clone()));
+            cancel.drop_guard()
+        });
     }
 
     fn step_down_if_due(&mut self, leader: Option<Leader>) -> Option<Leader> {
@@ -276,7 +384,15 @@ impl Worker {
 
     fn take_over(&mut self) -> Result<Option<Leader>, LogError> {
         let (term, now_ms) = (self.lease.term(), self.parts.clock.now_ms());
-        match Leader::take_over(&self.options, &self.log, &mut self.window, term, now_ms) {
+        let standby = Standby {
+            options: &self.options,
+            log: &self.log,
+            window: &mut self.window,
+            hearing: &self.hearing,
+            gaps: &mut self.gaps,
+            is_recording: self.parts.is_recording,
+        };
+        match Leader::take_over(standby, term, now_ms) {
             Ok(leader) => {
                 self.status.takeovers.fetch_add(1, Ordering::Relaxed);
                 self.status.set_trouble(None);

@@ -18,9 +18,20 @@ const FETCH_BYTES: usize = 4 << 20;
 /// So many records read without a word make people nervous.
 const REPORT_RECORDS: u64 = 1_000_000;
 
-/// What is written already, and how far into the trade topic it is known. Partitions are read side by side: what counts is the time until
-/// somebody writes again.
-pub fn read_topics(log: &KafkaLog, window: &Window, now_ms: i64) -> Result<(Written, TradeOffsets), LogError> {
+/// Of each partition at least so many of its last offsets are read, which tells when the newest record was received.
+const NEWEST_OFFSETS: i64 = 64;
+
+/// What the topics hold.
+pub struct Found {
+    pub written: Written,
+    /// How far into the trade topic `written` reaches.
+    pub trade_offsets: TradeOffsets,
+    /// When the newest event was received. Everything that its leader received before is written.
+    pub newest_ms: Option<i64>,
+}
+
+/// Reads what is written already. Partitions are read side by side: what counts is the time until somebody writes again.
+pub fn read_topics(log: &KafkaLog, window: &Window, now_ms: i64) -> Result<Found, LogError> {
     let from_ms = window.published_from_ms(REACH_MS).unwrap_or(now_ms);
     let mut written = Written::since(from_ms);
     let saved = memory::load(log, &mut written)?;
@@ -30,7 +41,7 @@ pub fn read_topics(log: &KafkaLog, window: &Window, now_ms: i64) -> Result<(Writ
     let reading = Reading { log, since_ms: from_ms - CLOCK_SKEW_MS, saved, written: Mutex::new(written) };
     let mut places = vec![(DEAD_LETTER_TOPIC, 0)];
     places.extend(StreamKind::ALL.iter().flat_map(|kind| (0..PARTITIONS).map(|partition| (kind.topic(), partition))));
-    let reached: Vec<(&str, u32, Result<i64, LogError>)> = std::thread::scope(|scope| {
+    let reached: Vec<(&str, u32, Result<Reached, LogError>)> = std::thread::scope(|scope| {
         let reading = &reading;
         let threads: Vec<_> = places
             .iter()
@@ -42,14 +53,26 @@ pub fn read_topics(log: &KafkaLog, window: &Window, now_ms: i64) -> Result<(Writ
         });
         joined.collect()
     });
-    let mut offsets = [0; PARTITIONS as usize];
+    let (mut trade_offsets, mut newest_ms) = ([0; PARTITIONS as usize], None);
     for (topic, partition, reached) in reached {
         let reached = reached?;
         if topic == StreamKind::Trade.topic() {
-            offsets[partition as usize] = reached;
+            trade_offsets[partition as usize] = reached.offset;
+        }
+        // pipelines write dead letters, too
+        if topic != DEAD_LETTER_TOPIC {
+            newest_ms = newest_ms.max(reached.newest_ms);
         }
     }
-    Ok((reading.written.into_inner().unwrap_or_else(PoisonError::into_inner), offsets))
+    let written = reading.written.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Found { written, trade_offsets, newest_ms })
+}
+
+/// Of one partition.
+struct Reached {
+    /// Everything before it is known.
+    offset: i64,
+    newest_ms: Option<i64>,
 }
 
 struct Reading<'a> {
@@ -61,8 +84,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads what is needed of one partition; returns the offset up to which everything in it is known.
-    fn read(&self, topic: &str, partition: u32) -> Result<i64, LogError> {
+    /// Reads what is needed of one partition.
+    fn read(&self, topic: &str, partition: u32) -> Result<Reached, LogError> {
         let now = self.log.offsets_now(topic, partition)?;
         let recent = self.log.offset_before_time(topic, partition, self.since_ms)?.unwrap_or(now.end);
         let from = if topic == StreamKind::Trade.topic() {
@@ -73,11 +96,12 @@ impl Reading<'_> {
         } else {
             recent
         };
-        let mut at = from.max(now.start);
-        let mut records = 0;
+        let mut at = from.min(now.end - NEWEST_OFFSETS).max(now.start);
+        let (mut records, mut newest_ms) = (0, None);
         while at < now.end {
             let fetched = self.log.fetch(topic, partition, at, FETCH_BYTES)?;
             self.note(topic, &fetched.records);
+            newest_ms = newest_ms.max(fetched.records.iter().map(|stored| stored.record.timestamp_ms).max());
             let before = records / REPORT_RECORDS;
             records += fetched.records.len() as u64;
             if records / REPORT_RECORDS > before {
@@ -85,7 +109,7 @@ impl Reading<'_> {
             }
             at = fetched.next_offset;
         }
-        Ok(at)
+        Ok(Reached { offset: at, newest_ms })
     }
 
     fn note(&self, topic: &str, records: &[StoredRecord]) {

@@ -3,7 +3,7 @@
 use crate::collector::trade_index::IndexError;
 use crate::up::PARTITIONS;
 use bytes::Bytes;
-use hoga_log::{Log, LogError, Record, partition_for_key};
+use hoga_log::{Log, LogError, Offsets, Record, partition_for_key};
 use hoga_model::market::GAP_TOPIC;
 use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Message, read_frame};
@@ -14,24 +14,39 @@ const FETCH_BYTES: usize = 4 << 20;
 
 /// The ledger from its topic, and when the newest event of any stream was received.
 pub fn load(log: &dyn Log) -> Result<(Ledger, Option<i64>), IndexError> {
-    let mut gaps = Vec::new();
+    let mut reading = Reading::default();
     for partition in 0..PARTITIONS {
-        let offsets = log.offsets(GAP_TOPIC, partition)?;
-        let mut at = offsets.start;
-        while at < offsets.end {
-            let fetched = log.fetch(GAP_TOPIC, partition, at, FETCH_BYTES)?;
+        reading.catch_up(log, partition, log.offsets(GAP_TOPIC, partition)?)?;
+    }
+    Ok((reading.ledger, newest_ms(log)?))
+}
+
+/// The ledger as far as its topic was read.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub ledger: Ledger,
+    next: [i64; PARTITIONS as usize],
+}
+
+impl Reading {
+    /// Reads on, up to the end of a partition.
+    pub fn catch_up(&mut self, log: &dyn Log, partition: u32, offsets: Offsets) -> Result<(), LogError> {
+        let at = &mut self.next[partition as usize];
+        *at = offsets.start.max(*at);
+        while *at < offsets.end {
+            let fetched = log.fetch(GAP_TOPIC, partition, *at, FETCH_BYTES)?;
             for stored in &fetched.records {
                 match Gap::from_json(&stored.record.value) {
-                    Ok(gap) => gaps.push(gap),
+                    Ok(gap) => self.ledger.replay(gap),
                     Err(error) => {
                         tracing::warn!(%error, partition, offset = stored.offset, "a record of the gap topic is left out")
                     }
                 }
             }
-            at = fetched.next_offset;
+            *at = fetched.next_offset;
         }
+        Ok(())
     }
-    Ok((Ledger::load(gaps), newest_ms(log)?))
 }
 
 /// When the newest record of the three streams was received. Whatever a run received after it is not in the log.

@@ -2,7 +2,7 @@
 
 use crate::up::PARTITIONS;
 use bytes::Bytes;
-use hoga_log::{Log, LogError, Record, partition_for_key};
+use hoga_log::{Log, LogError, Offsets, Record, partition_for_key};
 use hoga_model::market::MARKET_TOPIC;
 use hoga_upbit::listing::{Listing, Listings};
 
@@ -10,9 +10,14 @@ const FETCH_BYTES: usize = 4 << 20;
 
 /// The list from its topic.
 pub fn load(log: &dyn Log) -> Result<Listings, LogError> {
+    load_up_to(log, |partition| log.offsets(MARKET_TOPIC, partition))
+}
+
+/// The same, by somebody who knows better how far the partitions go.
+pub fn load_up_to(log: &dyn Log, offsets: impl Fn(u32) -> Result<Offsets, LogError>) -> Result<Listings, LogError> {
     let mut values: Vec<Bytes> = Vec::new();
     for partition in 0..PARTITIONS {
-        let offsets = log.offsets(MARKET_TOPIC, partition)?;
+        let offsets = offsets(partition)?;
         let mut at = offsets.start;
         while at < offsets.end {
             let fetched = log.fetch(MARKET_TOPIC, partition, at, FETCH_BYTES)?;

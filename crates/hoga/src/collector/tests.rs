@@ -2,6 +2,7 @@
 
 use super::*;
 use hoga_log::{MemoryLog, TopicSpec};
+use hoga_upbit::gap::Cause;
 use std::collections::HashSet;
 
 const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC","timestamp":1785395043831,"trade_timestamp":1785395043779,"trade_price":91361000.0,"trade_volume":0.01275549,"ask_bid":"ASK","sequential_id":17853950437790001,"stream_type":"REALTIME"}"#;
@@ -24,6 +25,15 @@ fn collector(log: &Arc<MemoryLog>, trades: TradeIndex) -> Collector {
 fn records(log: &MemoryLog, topic: &str, partitions: u32) -> Vec<Record> {
     let fetch = |partition| log.fetch(topic, partition, 0, usize::MAX).expect("the topic exists").records;
     (0..partitions).flat_map(fetch).map(|stored| stored.record).collect()
+}
+
+fn listen(collector: &mut Collector, markets: &[&str]) {
+    let markets = markets.iter().map(|code| Market::parse(code).expect("a code")).collect();
+    collector.note(&Note::Listening(markets), 0).expect("the log has room");
+}
+
+fn lose(collector: &mut Collector, cause: Cause) {
+    collector.note(&Note::Lost { cause, covered_ms: None }, 50).expect("the log has room");
 }
 
 fn accept(collector: &mut Collector, frame: &str) {
@@ -101,9 +111,9 @@ fn trade_gaps(log: &MemoryLog) -> Vec<String> {
 fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     let log = log();
     let mut first = collector(&log, TradeIndex::default());
-    first.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
+    listen(&mut first, &["KRW-BTC"]);
     accept(&mut first, TRADE);
-    first.lost(Cause::Stall, None, 50).expect("the log has room");
+    lose(&mut first, Cause::Stall);
     let gaps = trade_gaps(&log);
     assert!(gaps.len() == 2 && gaps[0].ends_with(" begin Pending") && gaps[1].ends_with(".. stall Open"), "{gaps:?}");
     drop(first);
@@ -114,7 +124,7 @@ fn holes_are_in_the_topic_before_anything_else_and_a_restart_knows_them() {
     let mut second = Collector::new(log.clone(), TradeIndex::default(), ledger, Arc::default());
     second.restart(42, &Listings::default(), 60).expect("the log has room");
     assert_eq!(trade_gaps(&log).len(), 2, "the hole goes on");
-    second.ledger.listen(&[Market::parse("KRW-BTC").expect("a code")]);
+    listen(&mut second, &["KRW-BTC"]);
     second.accept(&Bytes::from(TRADE.replace("790001", "790009")), 70).expect("the log has room");
     second.flush().expect("the log has room");
     assert!(trade_gaps(&log)[2].ends_with(" stall Pending"), "{:?}", trade_gaps(&log));
@@ -159,13 +169,13 @@ fn the_list_of_markets_is_in_its_topic_and_a_delisting_ends_gaps() {
         cautions: Vec::new(),
     };
     let both = [info("KRW-BTC"), info("KRW-ETH")];
-    collector.ledger.listen(&[both[0].market.clone(), both[1].market.clone()]);
+    listen(&mut collector, &["KRW-BTC", "KRW-ETH"]);
     accept(&mut collector, TRADE);
-    collector.lost(Cause::Disconnect, None, 50).expect("the log has room");
+    lose(&mut collector, Cause::Disconnect);
     let mut listings = listing_log::load(&*log).expect("an empty topic");
     for (list, now_ms) in [(&both[..], 60), (&both[1..], 70), (&both[1..], 80)] {
         let changes = listings.update(list, now_ms);
-        collector.list_changed(&changes, now_ms).expect("the log has room");
+        collector.note(&Note::ListChanged(changes), now_ms).expect("the log has room");
     }
     assert_eq!(records(&log, MARKET_TOPIC, PARTITIONS).len(), 3);
     assert_eq!(listing_log::load(&*log).expect("a readable topic").listed().count(), 1);

@@ -6,6 +6,7 @@ use crate::collector::CollectorStats;
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::output;
+use crate::repair::RepairStatus;
 use crate::up::collect::{self, Addresses};
 use crate::up::exchange::Exchange;
 use crate::up::health::{self, CollectorSource};
@@ -37,13 +38,20 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     let exchange =
         Arc::new(Exchange::new(config.source.to_string(), config.source != Source::Upbit, config.connections));
     let cluster = Cluster::open(&config).await?;
-    let parts = RelayParts { stats: stats.clone(), clock: clock.clone(), cancel: cancel.clone() };
-    let relay = Relay::start(&cluster, parts)?;
+    let parts = RelayParts {
+        stats: stats.clone(),
+        clock: clock.clone(),
+        is_recording: matches!(config.source, Source::Replay(_)),
+        verify_interval: config.verify_interval,
+        cancel: cancel.clone(),
+    };
+    let relay = Relay::start(&cluster, parts).await?;
     let report = Arc::new(Report {
         started: Instant::now(),
         exchange: exchange.clone(),
         stats,
         election: relay.health(),
+        repair: relay.repair_status(),
         clock: clock.clone(),
         samples: Mutex::new((Samples::default(), CpuMeter::start())),
     });
@@ -53,7 +61,8 @@ async fn collect(config: UpConfig) -> Result<(), Failure> {
     let simulator = topology::start_simulator(&config, &clock, &cancel).await?;
     let addresses = simulator
         .unwrap_or_else(|| Addresses { ws_url: config.upbit_ws_url.clone(), rest_url: config.upbit_rest_url.clone() });
-    let mut sink = relay.sink(exchange.clone(), matches!(config.source, Source::Replay(_)));
+    relay.begin_repair(&addresses.rest_url);
+    let mut sink = relay.sink(exchange.clone());
     let collected = collect::run(&config, &addresses, &mut *sink, &exchange, &|_| {}, &cancel).await;
     // a replay ends by itself; everything else when it is told to
     let relayed = relay.finish().await;
@@ -104,6 +113,7 @@ struct Report {
     exchange: Arc<Exchange>,
     stats: Arc<CollectorStats>,
     election: CollectorSource,
+    repair: Arc<RepairStatus>,
     clock: Arc<dyn Clock>,
     samples: Mutex<(Samples, CpuMeter)>,
 }
@@ -123,12 +133,16 @@ impl Report {
 
     fn health(&self) -> Health {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let (election, now_ms) = ((self.election)(), self.clock.now_ms());
+        // whoever leads keeps the ledger
+        let gaps = election.leading.then(|| health::gaps(&self.repair, now_ms));
         Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             source: self.exchange.health(),
-            streams: health::streams(&self.stats, &samples.0, self.clock.now_ms()),
-            collector: Some((self.election)()),
+            streams: health::streams(&self.stats, &samples.0, now_ms),
+            collector: Some(election),
+            gaps,
             process: ProcessHealth {
                 resident_bytes: process::resident_bytes(),
                 cpu_seconds_total: process::cpu_seconds(),

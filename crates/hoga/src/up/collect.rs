@@ -1,9 +1,9 @@
 //! The collection task: one source of frames, the collector, and what to do when either fails.
 
-use crate::collector::{CollectError, TradeSaver};
+use crate::collector::{CollectError, Listener, Note, TradeSaver};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
-use crate::repair::{SharedCollector, lock};
+use crate::repair::{Repairable, SharedCollector, lock};
 use crate::up::exchange::Exchange;
 use crate::up::market_list::{ListKeeper, MarketList, Watching};
 use bytes::Bytes;
@@ -12,9 +12,8 @@ use hoga_model::time::{Clock, SystemClock};
 use hoga_model::{Faulty, Market};
 use hoga_serve::board::ListedMarket;
 use hoga_upbit::error::{BoxError, UpbitError};
-use hoga_upbit::gap::Cause;
 use hoga_upbit::listing::{Listing, Listings};
-use hoga_upbit::session::{self, Handler, Loss, SessionConfig, SessionState};
+use hoga_upbit::session::{self, Handler, SessionConfig, SessionState};
 use hoga_upbit::subscription::Subscription;
 use hoga_upbit::{replay, rest, selection};
 use std::sync::Arc;
@@ -56,18 +55,15 @@ pub struct Intake {
     pub exchange: Arc<Exchange>,
     pub saver: TradeSaver,
     pub clock: Arc<dyn Clock>,
-    /// When the markets were asked for, and whether a connection still has to do so.
-    pub asked_ms: i64,
-    pub is_dark: bool,
+    pub listener: Listener,
     /// As earlier runs left it.
     pub listings: Listings,
 }
 
 impl Intake {
-    /// The ledger has a hole before the session goes on; if the log cannot be written, it waits with the events.
-    fn lost(&mut self, cause: Cause, covered_ms: Option<i64>) {
-        self.is_dark = true;
-        tell(lock(&self.collector).lost(cause, covered_ms, self.clock.now_ms()));
+    /// The ledger has it before the session goes on.
+    fn note(&self, note: &Note) {
+        note_in(&self.collector, note, self.clock.now_ms());
     }
 }
 
@@ -87,34 +83,14 @@ impl Handler for Intake {
 
     fn on_state(&mut self, state: SessionState) {
         self.exchange.note(&state);
-        match state {
-            SessionState::Subscribed if self.is_dark => {
-                self.asked_ms = self.clock.now_ms();
-                self.is_dark = false;
-            }
-            SessionState::Disconnected { loss, covered_ms, .. } => self.lost(cause_of(loss), covered_ms),
-            SessionState::Thinned { loss: Some(loss), hole_ms: Some((from_ms, to_ms)), .. } => {
-                tell(lock(&self.collector).hole(cause_of(loss), from_ms, to_ms, self.clock.now_ms()));
-            }
-            SessionState::SilentMarkets(markets) => {
-                tell(lock(&self.collector).unanswered(&markets, self.asked_ms, self.clock.now_ms()));
-            }
-            _ => {}
+        if let Some(note) = self.listener.note_of(&state, self.clock.now_ms()) {
+            self.note(&note);
         }
     }
 }
 
-fn cause_of(loss: Loss) -> Cause {
-    match loss {
-        Loss::Disconnect => Cause::Disconnect,
-        Loss::Silence => Cause::Silence,
-        Loss::Stall => Cause::Stall,
-        Loss::Error => Cause::Error,
-    }
-}
-
-fn tell(noted: Result<(), CollectError>) {
-    if let Err(error) = noted {
+fn note_in(collector: &SharedCollector, note: &Note, now_ms: i64) {
+    if let Err(error) = lock(collector).note(note, now_ms) {
         tracing::error!(%error, "what is known of gaps and markets waits for the log");
     }
 }
@@ -124,11 +100,11 @@ struct Keeper(SharedCollector);
 
 impl ListKeeper for Keeper {
     fn changed(&self, changes: &[Listing], now_ms: i64) {
-        tell(lock(&self.0).list_changed(changes, now_ms));
+        note_in(&self.0, &Note::ListChanged(changes.to_vec()), now_ms);
     }
 
     fn joined(&self, markets: &[Market], since_ms: i64, now_ms: i64) {
-        tell(lock(&self.0).joined(markets, since_ms, now_ms));
+        note_in(&self.0, &Note::Joined { markets: markets.to_vec(), since_ms }, now_ms);
     }
 }
 
@@ -139,11 +115,12 @@ impl Sink for Intake {
     }
 
     fn listen(&mut self, markets: &[Market]) {
-        lock(&self.collector).ledger.listen(markets);
+        self.note(&Note::Listening(markets.to_vec()));
     }
 
     fn overflowed(&mut self) {
-        self.lost(Cause::Overflow, None);
+        let note = self.listener.overflowed();
+        self.note(&note);
     }
 
     fn drain(&mut self) -> Result<(), LogError> {

@@ -1,7 +1,7 @@
 //! Who collects, as it is started: the collector as earlier runs left it, with repair, backfill and the list of markets; or the relay into a cluster.
 
 use crate::cluster::{Relay, RelayParts};
-use crate::collector::{Collector, CollectorStats, TradeSaver, gap_log, listing_log, trade_index};
+use crate::collector::{Collector, CollectorStats, Listener, TradeSaver, gap_log, listing_log, trade_index};
 use crate::config::{Source, UpConfig};
 use crate::failure::Failure;
 use crate::repair::{RepairStatus, Repairer, SharedCollector, TradeTable};
@@ -64,7 +64,7 @@ pub(super) async fn start(
             let backfiller = Backfiller::new(collector.clone(), repairer.status.clone(), rooms.clock.clone());
             let (exchange, clock) = (exchange.clone(), rooms.clock.clone());
             let sink =
-                Box::new(Intake { collector, exchange, saver, clock, asked_ms: now_ms, is_dark: true, listings });
+                Box::new(Intake { collector, exchange, saver, clock, listener: Listener::new(now_ms), listings });
             let (repairer, backfiller) = match is_recording {
                 true => (None, None),
                 false => (Some(repairer), Some(backfiller)),
@@ -72,9 +72,15 @@ pub(super) async fn start(
             Ok(Collecting { sink, relay: None, repairer, backfiller })
         }
         Place::Cluster(cluster) => {
-            let parts = RelayParts { stats: stats.clone(), clock: rooms.clock.clone(), cancel: cancel.clone() };
-            let relay = Relay::start(cluster, parts)?;
-            let sink = relay.sink(exchange.clone(), is_recording);
+            let parts = RelayParts {
+                stats: stats.clone(),
+                clock: rooms.clock.clone(),
+                is_recording,
+                verify_interval: config.verify_interval,
+                cancel: cancel.clone(),
+            };
+            let relay = Relay::start(cluster, parts).await?;
+            let sink = relay.sink(exchange.clone());
             Ok(Collecting { sink, relay: Some(relay), repairer: None, backfiller: None })
         }
     }

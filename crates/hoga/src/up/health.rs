@@ -113,13 +113,17 @@ impl HealthReport {
         let visible_after = samples.visible_after();
         let new_fields = self.engine.flow.new_fields();
         let quantile = |share| quantile_ms(&visible_after, share).map(|ms| ms as f64);
+        let election = self.election.as_ref().map(|election| election());
+        // with a cluster, whoever leads keeps the ledger
+        let keeps_ledger = election.as_ref().is_none_or(|election| election.leading);
+        let repair = self.repair.as_deref().filter(|_| keeps_ledger);
         Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             source: self.exchange.health(),
             streams: streams(&self.collector, samples, now_ms),
-            collector: self.election.as_ref().map(|election| election()),
-            gaps: self.repair.as_deref().map(|status| gap_health(status, now_ms)),
+            gaps: repair.map(|status| gaps(status, now_ms)),
+            collector: election,
             bars: self.bars.as_deref().and_then(|status| bars::health(status, &self.engine)),
             topics: self.topics(),
             new_fields: new_fields::health(&new_fields),
@@ -247,7 +251,8 @@ pub fn streams(collector: &CollectorStats, samples: &Samples, now_ms: i64) -> Ve
     StreamKind::ALL.iter().map(stream).collect()
 }
 
-fn gap_health(status: &RepairStatus, now_ms: i64) -> GapHealth {
+/// What is known of gaps, by whoever repairs them.
+pub fn gaps(status: &RepairStatus, now_ms: i64) -> GapHealth {
     let verified_ms = status.verified_ms.load(Ordering::Relaxed);
     GapHealth {
         open: status.gaps_open.load(Ordering::Relaxed),

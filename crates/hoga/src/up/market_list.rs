@@ -27,15 +27,6 @@ pub trait ListKeeper: Send + Sync {
     fn joined(&self, markets: &[Market], since_ms: i64, now_ms: i64);
 }
 
-/// Of a collector that keeps nothing.
-pub struct NoKeeper;
-
-impl ListKeeper for NoKeeper {
-    fn changed(&self, _changes: &[Listing], _now_ms: i64) {}
-
-    fn joined(&self, _markets: &[Market], _since_ms: i64, _now_ms: i64) {}
-}
-
 pub struct MarketList {
     pub listings: Listings,
     pub keeper: Arc<dyn ListKeeper>,

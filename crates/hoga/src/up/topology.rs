@@ -103,7 +103,10 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
         log: rooms.log.clone(),
         disk: rooms.place.disk().cloned(),
         election: relay.as_ref().map(Relay::health),
-        repair: repairer.as_ref().map(|repairer| repairer.status.clone()),
+        repair: match &relay {
+            Some(relay) => Some(relay.repair_status()),
+            None => repairer.as_ref().map(|repairer| repairer.status.clone()),
+        },
         bars: corrector.as_ref().map(|corrector| corrector.status.clone()),
         clock: rooms.clock.clone(),
         kafka: broker.clone(),
@@ -149,6 +152,9 @@ pub async fn run(config: UpConfig, mut playback: Option<Playback>) -> Result<(),
 
     if let Some(backfiller) = &backfiller {
         backfiller.begin(&addresses.rest_url);
+    }
+    if let Some(relay) = &relay {
+        relay.begin_repair(&addresses.rest_url);
     }
     let on_markets = |markets: Vec<ListedMarket>| board.lock().set_markets(markets);
     let repairing = repairer.map(|repairer| tokio::spawn(repairer.run(addresses.rest_url.clone())));

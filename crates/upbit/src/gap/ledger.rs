@@ -49,30 +49,33 @@ impl Ledger {
     /// The ledger that wrote these records, in their order.
     pub fn load(records: impl IntoIterator<Item = Gap>) -> Ledger {
         let mut ledger = Ledger::default();
-        for gap in records {
-            let line = ledger.line(&gap.market.clone(), gap.channel);
-            if gap.cause == Cause::Backfill {
-                line.load_backfill(gap);
-                continue;
-            }
-            line.is_collected = true;
-            line.newest_from_ms = line.newest_from_ms.max(Some(gap.from_ms));
-            if line.open.as_ref().is_some_and(|open| open.from_ms == gap.from_ms) {
-                line.open = None;
-            }
-            line.pending.remove(&gap.from_ms);
-            if gap.cause == Cause::Begin {
-                line.begun_ms = Some(gap.from_ms);
-            }
-            match gap.state {
-                State::Open => line.open = Some(gap),
-                State::Pending => {
-                    line.pending.insert(gap.from_ms, gap);
-                }
-                State::Begin | State::Repaired | State::Lost => {}
-            }
-        }
+        records.into_iter().for_each(|gap| ledger.replay(gap));
         ledger
+    }
+
+    /// Takes the next of the records that were written.
+    pub fn replay(&mut self, gap: Gap) {
+        let line = self.line(&gap.market.clone(), gap.channel);
+        if gap.cause == Cause::Backfill {
+            line.load_backfill(gap);
+            return;
+        }
+        line.is_collected = true;
+        line.newest_from_ms = line.newest_from_ms.max(Some(gap.from_ms));
+        if line.open.as_ref().is_some_and(|open| open.from_ms == gap.from_ms) {
+            line.open = None;
+        }
+        line.pending.remove(&gap.from_ms);
+        if gap.cause == Cause::Begin {
+            line.begun_ms = Some(gap.from_ms);
+        }
+        match gap.state {
+            State::Open => line.open = Some(gap),
+            State::Pending => {
+                line.pending.insert(gap.from_ms, gap);
+            }
+            State::Begin | State::Repaired | State::Lost => {}
+        }
     }
 
     /// Nobody listened since `from_ms`: every channel of which collection ever began is open from then, unless it was already, or is over for good.
