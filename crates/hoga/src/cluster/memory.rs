@@ -56,9 +56,7 @@ fn read(newest: &HashMap<Bytes, Bytes>, written: &mut Written) -> Option<TradeOf
     for (key, value) in newest {
         let market = std::str::from_utf8(key).ok().and_then(|code| Market::parse(code).ok());
         let (Some(market), Ok(saved)) = (market, serde_json::from_slice::<OfMarket>(value)) else { continue };
-        for id in saved.trades {
-            written.trades.insert(&market, id);
-        }
+        written.trades.restore(&market, saved.trades, IDS_SAVED_MAX);
         for (kind, newest_ms) in [(StreamKind::Ticker, saved.ticker_ms), (StreamKind::Orderbook, saved.orderbook_ms)] {
             if let Some(newest_ms) = newest_ms {
                 written.note_newest(kind, &market, newest_ms);
@@ -104,6 +102,7 @@ pub fn records(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hoga_upbit::standby::Known;
 
     #[test]
     fn what_is_saved_comes_back_and_the_last_of_a_key_counts() {
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(read(&newest, &mut again), Some([4, 5, 6]));
         assert_eq!(again.newest_ms(StreamKind::Ticker, &eth), Some(77));
         assert!(!again.trades.insert(&btc, 499) && !again.trades.insert(&btc, 500 - 128));
-        assert!(again.trades.insert(&btc, 1), "only the newest are kept");
+        assert_eq!(again.trades.knows(&btc, 1), Known::Unsure, "only the newest are kept");
         newest.remove(OFFSETS_KEY.as_bytes());
         assert_eq!(read(&newest, &mut again), None);
     }

@@ -55,14 +55,7 @@ pub fn load(path: &Path, log: &dyn Log) -> Result<TradeIndex, IndexError> {
     if let Some(saved) = saved.filter(|saved| is_of_this_log(saved, log)) {
         for (code, ids) in saved.markets {
             if let Ok(market) = Market::parse(&code) {
-                if ids.len() >= IDS_SAVED_MAX
-                    && let Some(smallest) = ids.iter().min()
-                {
-                    index.note_forgotten(&market, smallest.saturating_sub(1));
-                }
-                for id in ids {
-                    index.insert(&market, id);
-                }
+                index.restore(&market, ids, IDS_SAVED_MAX);
             }
         }
         from = saved.offsets;

@@ -58,10 +58,17 @@ impl TradeIndex {
         }
     }
 
-    /// Of this market, nothing is known of trades up to this id: whoever saved the index left them out.
-    pub fn note_forgotten(&mut self, market: &Market, id: u64) {
-        let recent = self.markets.entry(market.clone()).or_default();
-        recent.forgotten = recent.forgotten.max(Some(id));
+    /// A market's newest ids as they were saved, at most `max` of them: if there are so many, nothing is known of those below.
+    pub fn restore(&mut self, market: &Market, ids: Vec<u64>, max: usize) {
+        if ids.len() >= max
+            && let Some(smallest) = ids.iter().min()
+        {
+            let recent = self.markets.entry(market.clone()).or_default();
+            recent.forgotten = recent.forgotten.max(Some(smallest.saturating_sub(1)));
+        }
+        for id in ids {
+            self.insert(market, id);
+        }
     }
 
     /// How many ids from this one on are known of the market; counts to `max` at most.
@@ -115,7 +122,11 @@ mod tests {
         assert_eq!(index.knows(&busy, 1_000_000), Known::Unsure);
         assert_eq!(index.knows(&busy, 1_000_000 + IDS_MAX as u64), Known::Yes);
         assert_eq!(index.knows(&busy, 9_000_000), Known::No);
-        index.note_forgotten(&quiet, 4);
-        assert_eq!((index.knows(&quiet, 5), index.knows(&quiet, 4)), (Known::Yes, Known::Unsure));
+        let (mut some, mut all) = (TradeIndex::default(), TradeIndex::default());
+        some.restore(&quiet, vec![5, 7], 2);
+        all.restore(&quiet, vec![5, 7], 3);
+        let known = |index: &TradeIndex| [4, 5, 6].map(|id| index.knows(&quiet, id));
+        assert_eq!(known(&some), [Known::Unsure, Known::Yes, Known::No]);
+        assert_eq!(known(&all), [Known::No, Known::Yes, Known::No]);
     }
 }
