@@ -11,6 +11,7 @@
 //! readers with `isolation.level=read_committed`, which is librdkafka's default (kcat, ClickHouse, hoga) and an option of Java's (Flink).
 
 mod balance;
+mod books;
 mod hearing;
 mod intake;
 mod leader;
@@ -18,6 +19,7 @@ mod memory;
 mod pipeline;
 mod relay;
 mod takeover;
+mod worker;
 
 use crate::config::UpConfig;
 use crate::failure::Failure;
