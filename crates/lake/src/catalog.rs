@@ -4,6 +4,7 @@ use crate::error::{LakeError, Result};
 use crate::evolve::{evolved, publish_schema};
 use crate::files::Files;
 use crate::live::{LiveTable, LiveTableOptions, TableIdentity};
+use crate::local_files;
 use crate::lock::WarehouseLock;
 use crate::paimon_schema::{arrow_schema, check_same, creation_schema};
 use crate::primary_key::check_writable;
@@ -11,6 +12,7 @@ use crate::spec::TableSpec;
 use crate::store::{Store, StoreOptions};
 use arrow::datatypes::SchemaRef;
 use paimon::catalog::Identifier;
+use paimon::io::{FileIO, FileIOBuilder};
 use paimon::{Catalog, CatalogOptions, FileSystemCatalog, Options, Table};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ pub struct LakeOptions {
 pub struct Lake {
     catalog: FileSystemCatalog,
     options: LakeOptions,
+    /// How Paimon reads and writes the tables' files.
+    file_io: FileIO,
     /// None: the warehouse is on the local disk.
     store: Option<Store>,
     /// Of a warehouse on the local disk.
@@ -66,7 +70,13 @@ impl Lake {
             .map_err(LakeError::io("create the warehouse", &options.warehouse))?;
         let lock = Arc::new(WarehouseLock::acquire(&options.warehouse)?);
         let catalog = catalog([(CatalogOptions::WAREHOUSE, warehouse.to_owned())])?;
-        Ok(Lake { catalog, options, store: None, lock: Some(lock), tables: tokio::sync::Mutex::default() })
+        let operator = local_files::operator().map_err(|error| invalid(&error.to_string()))?;
+        let file_io = FileIOBuilder::new("file")
+            .with_fs_operator(operator)
+            .with_prop(CatalogOptions::FILE_FORMAT_METADATA_CACHE_MAX_SIZE, FOOTERS_MAX)
+            .build()
+            .map_err(LakeError::paimon("*", "open the warehouse"))?;
+        Ok(Lake { catalog, options, file_io, store: None, lock: Some(lock), tables: tokio::sync::Mutex::default() })
     }
 
     /// Opens a warehouse in a store, after it was seen that the store can be one. To be called on the process's runtime.
@@ -78,7 +88,8 @@ impl Lake {
         let bucket = Store::new(&store)?;
         Box::pin(bucket.folder(&store.location).check()).await?;
         let catalog = catalog(store.catalog_options())?;
-        Ok(Lake { catalog, options, store: Some(bucket), lock: None, tables: tokio::sync::Mutex::default() })
+        let file_io = bucket.file_io(FOOTERS_MAX).map_err(LakeError::paimon("*", "open the warehouse"))?;
+        Ok(Lake { catalog, options, file_io, store: Some(bucket), lock: None, tables: tokio::sync::Mutex::default() })
     }
 
     pub fn warehouse(&self) -> &Path {
@@ -166,17 +177,12 @@ impl Lake {
         settings: LiveTableOptions,
     ) -> Result<Arc<LiveTable>> {
         let files = self.files_of(&table);
-        let table = match &self.store {
-            Some(store) => {
-                let file_io = store.file_io().map_err(LakeError::paimon(&name, "open the table"))?;
-                let (identifier, location) = (table.identifier().clone(), table.location().to_owned());
-                Table::new(file_io, identifier, location, table.schema().clone(), None)
-            }
-            None => {
-                drop_stale_hint(files.place())?;
-                table
-            }
-        };
+        if self.store.is_none() {
+            drop_stale_hint(files.place())?;
+        }
+        // the catalog's own way to the files is not the one that was chosen above
+        let (identifier, location) = (table.identifier().clone(), table.location().to_owned());
+        let table = Table::new(self.file_io.clone(), identifier, location, table.schema().clone(), None);
         let latest = table
             .snapshot_manager()
             .get_latest_snapshot()

@@ -25,6 +25,7 @@ mod files;
 mod filter;
 mod known_files;
 mod live;
+mod local_files;
 mod lock;
 mod manifest;
 mod met;

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use opendal_core::{ErrorKind, OperationContext, Operator};
 use opendal_service_s3::S3;
+use paimon::CatalogOptions;
 use paimon::io::{FileIO, FileIOBuilder, FileIOProvider};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,8 @@ const DELETES_MAX: usize = 8;
 pub(crate) struct Store {
     operator: Operator,
     bucket: String,
+    /// The place's name among places: what is kept of an object's footer is kept by it.
+    namespace: String,
 }
 
 /// An object below a folder.
@@ -60,12 +63,14 @@ impl Store {
         }
         let operator = Operator::new(service).map_err(failed("open the bucket", &options.location))?;
         let context = OperationContext::new().with_http_transport(transport::transporter());
-        Ok(Store { operator: operator.with_context(context), bucket: options.bucket().to_owned() })
+        let namespace = options.endpoint.clone().unwrap_or_default();
+        Ok(Store { operator: operator.with_context(context), bucket: options.bucket().to_owned(), namespace })
     }
 
-    /// Everything of Paimon's goes through the same operator.
-    pub(crate) fn file_io(&self) -> paimon::Result<FileIO> {
-        FileIOBuilder::new("s3").with_provider(Arc::new(self.clone())).build()
+    /// Everything of Paimon's goes through the same operator; footers of files that were read are kept, as many as `footers_max` says.
+    pub(crate) fn file_io(&self, footers_max: &str) -> paimon::Result<FileIO> {
+        let builder = FileIOBuilder::new("s3").with_provider(Arc::new(self.clone()));
+        builder.with_prop(CatalogOptions::FILE_FORMAT_METADATA_CACHE_MAX_SIZE, footers_max).build()
     }
 
     pub(crate) fn folder(&self, location: &str) -> StoreFolder {
@@ -86,6 +91,12 @@ impl FileIOProvider for Store {
                 message: format!("\"{path}\" is not in the warehouse's bucket \"{}\"", self.bucket),
             }),
         }
+    }
+
+    /// Without a namespace nothing is kept, and each query asks for each footer again.
+    async fn create_with_cache_namespace(&self, path: &str) -> paimon::Result<(Operator, String, Option<String>)> {
+        let (operator, key) = self.create(path).await?;
+        Ok((operator, key, Some(self.namespace.clone())))
     }
 }
 
