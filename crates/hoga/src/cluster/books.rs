@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hoga_engine::dead_letter::DeadLetter;
 use hoga_log::{Record, partition_for_key};
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
-use hoga_model::{Market, StreamKind};
+use hoga_model::Market;
 use hoga_upbit::gap::{Cause, Gap};
 use hoga_upbit::listing::{Listing, Listings};
 use hoga_upbit::rest::ticks::PastTrade;
