@@ -154,6 +154,25 @@ def test_two_processes_commit_to_one_table(stage: Stage, store: Store):
     assert ACCESS_KEY not in one.output + two.output
 
 
+def test_a_footer_is_asked_for_once(stage: Stage, store: Store):
+    """A query that was asked before fetches the columns of each file, and not what the file says of itself."""
+    first = up(stage, store).wait_ready()
+    wait_for(lambda: snapshots(store) >= 3, "three commits")
+    assert first.stop()[0] == 0
+    nowhere = {"HOGA_UPBIT_WS_URL": "ws://127.0.0.1:9/websocket/v1", "HOGA_UPBIT_REST_URL": "http://127.0.0.1:9"}
+    quiet = stage.up("--source", "upbit", env=store.env() | nowhere, name="quiet").wait_ready()
+    [(files,)] = quiet.query('SELECT count(*) FROM "trade$files"')
+
+    def requests_of_a_query() -> int:
+        before = store.requests
+        quiet.query("SELECT market, sum(trade_volume) FROM upbit.trade GROUP BY market")
+        return store.requests - before
+
+    counts = [requests_of_a_query() for _ in range(3)]
+    assert files >= 2 and counts[1] == counts[2] <= counts[0] - files, f"{files} files, {counts} requests"
+    assert quiet.stop()[0] == 0
+
+
 def test_its_tables_are_read_without_hoga_running(stage: Stage, store: Store):
     """`hoga sql`, `export`, `audit` and `replay` of a data folder whose tables are in the store."""
     running = up(stage, store).wait_ready()
