@@ -168,8 +168,10 @@ def test_a_footer_is_asked_for_once(stage: Stage, store: Store):
         quiet.query("SELECT market, sum(trade_volume) FROM upbit.trade GROUP BY market")
         return store.requests - before
 
-    counts = [requests_of_a_query() for _ in range(3)]
-    assert files >= 2 and counts[1] == counts[2] <= counts[0] - files, f"{files} files, {counts} requests"
+    requests_of_a_query()
+    # hoga asks the store for itself, too, now and then
+    again = min(requests_of_a_query() for _ in range(5))
+    assert files >= 2 and again < 3 * files, f"{again} requests for two columns of {files} files"
     assert quiet.stop()[0] == 0
 
 
