@@ -1,11 +1,13 @@
 //! How files of a warehouse on local disk are read: what is in the page cache is copied at once, and only a read that has to wait for the disk
 //! is handed to a thread that may.
 //!
-//! In: ranges that Paimon's readers ask for. Out: their bytes. State: none. Not here: everything else that is done to files (opendal's own service).
+//! In: ranges that Paimon's readers ask for. Out: their bytes. State: a few buffers for the next reads. Not here: everything else that is done to
+//! files (opendal's own service).
 //!
 //! opendal's reader clears a buffer of up to 2 MiB for each read, keeps sixteen of them, and hands each open and each read to another thread: for the
 //! newest rows of a lake, which are in memory, that is most of what a small query does.
 
+use bytes::Bytes;
 use opendal_core::raw::{
     Layer, OpCopier, OpCopy, OpCreateDir, OpList, OpPresign, OpRead, OpRename, OpStat, OpWrite, RpCreateDir, RpPresign,
     RpRename, RpStat, Service, ServiceInfo, Servicer, new_std_io_error, new_task_join_error, oio,
@@ -16,10 +18,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One read has so many bytes at most: a longer range is several.
-const READ_MAX: usize = 32 << 20;
+const READ_MAX: usize = 4 << 20;
+/// Buffers of so many bytes are used again: fresh memory costs a fault for each of its pages, more than the copy itself.
+const KEPT_MIN: usize = 64 << 10;
+/// And so many bytes of them are kept while nobody reads.
+const KEPT_MAX: usize = 16 << 20;
 
 /// An operator for absolute paths without their first slash.
 pub(crate) fn operator() -> Result<Operator> {
@@ -31,7 +37,50 @@ struct LocalReads;
 
 impl Layer for LocalReads {
     fn apply_service(&self, service: Servicer) -> Servicer {
-        Arc::new(LocalFiles { service })
+        Arc::new(LocalFiles { service, buffers: Arc::default() })
+    }
+}
+
+/// Buffers that were read into and are free again, each all of its length initialised.
+#[derive(Debug, Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// One of at least so many bytes, whatever is in them.
+    fn take(&self, bytes: usize) -> Vec<u8> {
+        if bytes < KEPT_MIN {
+            return vec![0; bytes];
+        }
+        let wanted = bytes.next_power_of_two();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|buffer| buffer.len() == wanted);
+        found.map_or_else(|| vec![0; wanted], |at| kept.swap_remove(at))
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.len() >= KEPT_MIN && kept.iter().map(Vec::len).sum::<usize>() + buffer.len() <= KEPT_MAX {
+            kept.push(buffer);
+        }
+    }
+}
+
+/// What was read; its buffer is free again when nobody looks at it any more.
+struct Lent {
+    buffer: Vec<u8>,
+    bytes: usize,
+    buffers: Arc<Buffers>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.bytes]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.buffers.give_back(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -39,6 +88,7 @@ impl Layer for LocalReads {
 #[derive(Debug)]
 struct LocalFiles {
     service: Servicer,
+    buffers: Arc<Buffers>,
 }
 
 impl Service for LocalFiles {
@@ -65,7 +115,7 @@ impl Service for LocalFiles {
     }
 
     fn read(&self, _context: &OperationContext, path: &str, _args: OpRead) -> Result<Self::Reader> {
-        let file = LocalFile { path: Path::new("/").join(path) };
+        let file = LocalFile { path: Path::new("/").join(path), buffers: self.buffers.clone() };
         Ok(oio::PositionReader::new(file).with_max_buf_size(READ_MAX))
     }
 
@@ -104,6 +154,7 @@ impl Service for LocalFiles {
 /// A file that may be read.
 pub(crate) struct LocalFile {
     path: PathBuf,
+    buffers: Arc<Buffers>,
 }
 
 /// One that is.
@@ -111,6 +162,7 @@ pub(crate) struct OpenFile {
     file: Arc<File>,
     /// Files of a lake do not grow.
     bytes: u64,
+    buffers: Arc<Buffers>,
 }
 
 impl LocalFile {
@@ -132,22 +184,23 @@ impl oio::PositionRead for LocalFile {
         };
         let file = file.map_err(|error| self.failed(error))?;
         let bytes = file.metadata().map_err(|error| self.failed(error))?.len();
-        Ok(OpenFile { file: Arc::new(file), bytes })
+        Ok(OpenFile { file: Arc::new(file), bytes, buffers: self.buffers.clone() })
     }
 
     async fn read_at(open: &OpenFile, offset: u64, size: usize) -> Result<Buffer> {
         let left = open.bytes.saturating_sub(offset);
-        let mut bytes = vec![0; usize::try_from(left).map_or(size, |left| left.min(size))];
-        let done = read_cached(&open.file, &mut bytes, offset);
-        if done < bytes.len() {
+        let bytes = usize::try_from(left).map_or(size, |left| left.min(size));
+        let mut lent = Lent { buffer: open.buffers.take(bytes), bytes, buffers: open.buffers.clone() };
+        let done = read_cached(&open.file, &mut lent.buffer[..bytes], offset);
+        if done < bytes {
             let file = open.file.clone();
             let rest = move || {
-                file.read_exact_at(&mut bytes[done..], offset + done as u64)?;
-                Ok(bytes)
+                file.read_exact_at(&mut lent.buffer[done..bytes], offset + done as u64)?;
+                Ok(lent)
             };
-            bytes = tokio::task::spawn_blocking(rest).await.map_err(new_task_join_error)?.map_err(new_std_io_error)?;
+            lent = tokio::task::spawn_blocking(rest).await.map_err(new_task_join_error)?.map_err(new_std_io_error)?;
         }
-        Ok(Buffer::from(bytes))
+        Ok(Buffer::from(Bytes::from_owner(lent)))
     }
 }
 
@@ -210,6 +263,10 @@ mod tests {
         for (from, to) in [(0, 1), (7, 4_103), (READ_MAX - 3, READ_MAX + 3), (content.len() - 9, content.len())] {
             assert_eq!(reader.read(from as u64..to as u64).await?.to_vec(), &content[from..to]);
         }
+        drop(reader);
+        let again = files.read_with(&at("file")).range(1..KEPT_MIN as u64 + 2).await?;
+        assert_eq!(again.to_vec(), &content[1..KEPT_MIN + 2], "in a buffer that had something else");
+        let reader = files.reader(&at("file")).await?;
         let beyond = reader.read(content.len() as u64 - 1..content.len() as u64 + 9).await;
         assert!(beyond.is_err(), "it ends before");
         let missing = files.read(&at("missing")).await.expect_err("it is not there");
