@@ -32,6 +32,7 @@ CASES = {
     "everything": "any=4,lost=0.02,late=0.05,reorder=0.05,limit=0.05",
 }
 
+
 def hoga(stage: Stage, sim, name: str = "up") -> Up:
     env = sim.env | {"HOGA_VERIFY_INTERVAL": "2s", "HOGA_CHECKPOINT_INTERVAL": "5s"}
     return stage.up("--source", "upbit", "--markets", "KRW", env=env, name=name).wait_ready()

@@ -4,8 +4,8 @@
 //! In: ranges that Paimon's readers ask for. Out: their bytes. State: a few buffers for the next reads. Not here: everything else that is done to
 //! files (opendal's own service).
 //!
-//! opendal's reader clears a buffer of up to 2 MiB for each read, keeps sixteen of them, and hands each open and each read to another thread: for the
-//! newest rows of a lake, which are in memory, that is most of what a small query does.
+//! opendal's reader clears a buffer of up to 2 MiB for each read, keeps sixteen of them, and hands each open and each read to another thread, for
+//! files that are in memory, too (decision 27).
 
 use bytes::Bytes;
 use opendal_core::raw::{
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// One read has so many bytes at most: a longer range is several.
 const READ_MAX: usize = 4 << 20;
-/// Buffers of so many bytes are used again: fresh memory costs a fault for each of its pages, more than the copy itself.
+/// Buffers of so many bytes are used again: fresh memory costs a fault for each of its pages.
 const KEPT_MIN: usize = 64 << 10;
 /// And so many bytes of them are kept while nobody reads.
 const KEPT_MAX: usize = 16 << 20;
