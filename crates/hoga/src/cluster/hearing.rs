@@ -78,9 +78,8 @@ impl Hearing {
             }
             Note::Lost { cause, covered_ms } => {
                 if self.silences.back().is_none_or(|silence| silence.to_ms.is_some()) {
-                    let newest_ms = self.clock.recv_ms.unwrap_or(now_ms);
-                    let from_ms = covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms));
-                    self.silences.push_back(Silence { cause: *cause, from_ms: Some(from_ms), to_ms: None });
+                    let from_ms = Some(self.clock.heard_until(*covered_ms, now_ms));
+                    self.silences.push_back(Silence { cause: *cause, from_ms, to_ms: None });
                 }
                 self.unanswered = None;
             }

@@ -7,7 +7,6 @@ use super::takeover::{self, Found};
 use super::{STATE_TOPIC, WRITER};
 use crate::collector::{CollectorStats, Holes, Note, gap_log, listing_log};
 use crate::repair::lock;
-use crate::up::PARTITIONS;
 use hoga_log::LogError;
 use hoga_log::kafka::{FencedWriter, KafkaLog, KafkaOptions, Part};
 use hoga_model::StreamKind;
@@ -55,9 +54,7 @@ impl Leader {
         let Standby { options, log, window, hearing, gaps, is_recording } = standby;
         let began = Instant::now();
         let writer = FencedWriter::open(options, WRITER)?;
-        for partition in 0..PARTITIONS {
-            gaps.catch_up(log, partition, log.offsets_now(GAP_TOPIC, partition)?)?;
-        }
+        gaps.catch_up(log, |partition| log.offsets_now(GAP_TOPIC, partition))?;
         let listings = listing_log::load_up_to(log, |partition| log.offsets_now(MARKET_TOPIC, partition))?;
         let Found { written, trade_offsets, newest_ms: written_ms } = takeover::read_topics(log, window, now_ms)?;
         let heard = window.len();

@@ -8,7 +8,6 @@ use super::{Cluster, GROUP, STATE_TOPIC, blocking};
 use crate::collector::{CollectorStats, gap_log, listing_log};
 use crate::failure::Failure;
 use crate::repair::RepairStatus;
-use crate::up::PARTITIONS;
 use crate::up::collect::Sink;
 use crate::up::exchange::Exchange;
 use hoga_log::LogError;
@@ -100,9 +99,7 @@ impl Relay {
         let (rest_url, repair_status) = (Arc::<OnceLock<String>>::default(), Arc::<RepairStatus>::default());
         // the ledger is for ever: whoever takes over reads only what came since
         let mut gaps = gap_log::Reading::default();
-        for partition in 0..PARTITIONS {
-            gaps.catch_up(&*log, partition, log.offsets_now(GAP_TOPIC, partition)?)?;
-        }
+        gaps.catch_up(&*log, |partition| log.offsets_now(GAP_TOPIC, partition))?;
         let listings = listing_log::load(&*log)?;
         let is_stopping = Arc::new(AtomicBool::new(false));
         let lease = Arc::new(Lease::join(&options, GROUP, STATE_TOPIC, parts.clock.now_ms())?);

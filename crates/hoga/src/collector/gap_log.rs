@@ -15,9 +15,7 @@ const FETCH_BYTES: usize = 4 << 20;
 /// The ledger from its topic, and when the newest event of any stream was received.
 pub fn load(log: &dyn Log) -> Result<(Ledger, Option<i64>), IndexError> {
     let mut reading = Reading::default();
-    for partition in 0..PARTITIONS {
-        reading.catch_up(log, partition, log.offsets(GAP_TOPIC, partition)?)?;
-    }
+    reading.catch_up(log, |partition| log.offsets(GAP_TOPIC, partition))?;
     Ok((reading.ledger, newest_ms(log)?))
 }
 
@@ -29,21 +27,27 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Reads on, up to the end of a partition.
-    pub fn catch_up(&mut self, log: &dyn Log, partition: u32, offsets: Offsets) -> Result<(), LogError> {
-        let at = &mut self.next[partition as usize];
-        *at = offsets.start.max(*at);
-        while *at < offsets.end {
-            let fetched = log.fetch(GAP_TOPIC, partition, *at, FETCH_BYTES)?;
-            for stored in &fetched.records {
-                match Gap::from_json(&stored.record.value) {
-                    Ok(gap) => self.ledger.replay(gap),
-                    Err(error) => {
-                        tracing::warn!(%error, partition, offset = stored.offset, "a record of the gap topic is left out")
+    /// Reads on, up to the end of each partition.
+    pub fn catch_up(
+        &mut self,
+        log: &dyn Log,
+        offsets: impl Fn(u32) -> Result<Offsets, LogError>,
+    ) -> Result<(), LogError> {
+        for (partition, at) in (0..).zip(&mut self.next) {
+            let offsets = offsets(partition)?;
+            *at = offsets.start.max(*at);
+            while *at < offsets.end {
+                let fetched = log.fetch(GAP_TOPIC, partition, *at, FETCH_BYTES)?;
+                for stored in &fetched.records {
+                    match Gap::from_json(&stored.record.value) {
+                        Ok(gap) => self.ledger.replay(gap),
+                        Err(error) => {
+                            tracing::warn!(%error, partition, offset = stored.offset, "a record of the gap topic is left out")
+                        }
                     }
                 }
+                *at = fetched.next_offset;
             }
-            *at = fetched.next_offset;
         }
         Ok(())
     }

@@ -99,6 +99,12 @@ impl ExchangeClock {
         }
     }
 
+    /// Up to when everything was received, when connections are lost: the newest event, or `covered_ms` if that is earlier.
+    pub fn heard_until(&self, covered_ms: Option<i64>, now_ms: i64) -> i64 {
+        let newest_ms = self.recv_ms.unwrap_or(now_ms);
+        covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms))
+    }
+
     /// A time of ours that no later time of the exchange's is before.
     pub fn earliest(&self, our_ms: i64) -> i64 {
         our_ms + self.ahead_ms.min(0)
@@ -151,9 +157,8 @@ impl Holes {
                 Vec::new()
             }
             Note::Lost { cause, covered_ms } => {
-                let newest_ms = clock.recv_ms.unwrap_or(now_ms);
-                let from_ms = covered_ms.map_or(newest_ms, |covered_ms| covered_ms.min(newest_ms));
-                self.ledger.lost(Lost { cause: *cause, from_ms: clock.earliest(from_ms) })
+                let from_ms = clock.earliest(clock.heard_until(*covered_ms, now_ms));
+                self.ledger.lost(Lost { cause: *cause, from_ms })
             }
             Note::Hole { cause, from_ms, to_ms } => {
                 let lost = Lost { cause: *cause, from_ms: clock.earliest(*from_ms) };
