@@ -12,7 +12,7 @@ import time
 
 import pytest
 from fake_exchange import FakeExchange, past_trade, trade
-from faulty_exchange import assert_ledger, gaps, start, unsettled, wait_for_the_truth
+from faulty_exchange import assert_ledger, gaps, settled_gaps, start, wait_for_the_truth
 from harness import Stage, Up, wait_for
 from truth import BAR_SECONDS, bar_differences, bars_from_sql, bars_of, differences, from_disk, from_log, from_sql
 
@@ -115,8 +115,7 @@ def test_the_ledger_and_its_marks_by_an_exchange_that_shares_no_code(stage: Stag
         wait_for(lambda: len(rows()) == 4, "four trades", 60)
         assert [(each, kind) for each, kind, *_ in rows()] == list(zip(ids, ["REALTIME", "REST", "REST", "REST"]))
         assert len({(str(price), change, str(by)) for *_, price, change, by in rows()}) == 1, "REST and WebSocket tell the same"
-        wait_for(lambda: not unsettled(up), "every gap to be settled", 20)
-        found = [gap for gap in gaps(up) if gap["cause"] != "begin"]
+        found = [gap for gap in settled_gaps(up, 20) if gap["cause"] != "begin"]
         trade_gaps = {gap["cause"]: (gap["state"], gap["trades_repaired"]) for gap in found if gap["channel"] == "trade"}
         assert trade_gaps == {"disconnect": ("repaired", 2), "missed": ("repaired", 1)}
         assert {gap["state"] for gap in found if gap["channel"] != "trade"} == {"lost"}, "tickers and books cannot be repaired"

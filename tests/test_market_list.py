@@ -7,9 +7,9 @@ import time
 
 import pytest
 from fake_exchange import FakeExchange, past_trade, trade
+from faulty_exchange import gaps, settled_gaps
 from harness import Stage, Up, wait_for
 from kafka_batches import read_topic
-from test_faults import gaps, unsettled
 from truth import differences, from_sql, read_truth
 
 pytestmark = pytest.mark.timeout(300)
@@ -93,8 +93,7 @@ def test_every_change_of_the_list_is_a_row_and_what_is_news_is_an_alert(stage: S
     up = stage.up("--source", "upbit", "--markets", "KRW", env=exchange.env | WATCHED, name="again").wait_ready()
     expected |= {("KRW-BTC", "warning")}
     wait_for(lambda: set(alerts(up)) == expected, "an alert of the warning", 20)
-    wait_for(lambda: not unsettled(up), "every gap to be settled", 60)
-    assert not [gap for gap in gaps(up) if gap["market"] == "KRW-ETH" and gap["cause"] == "restart"]
+    assert not [gap for gap in settled_gaps(up, 60) if gap["market"] == "KRW-ETH" and gap["cause"] == "restart"]
     assert len(alerts(up)) == len(expected), "each once"
     assert up.stop()[0] == 0
 
@@ -108,7 +107,7 @@ def test_a_market_that_comes_and_goes_is_complete_when_it_is_there(stage: Stage)
     truth = read_truth(truth_path)
     wait_for(lambda: up.query("SELECT count(*) FROM upbit.trade")[0][0] >= len(truth), f"{len(truth)} trades", 60)
     assert not differences(from_sql(up), truth)
-    wait_for(lambda: not unsettled(up), "every gap to be settled", 90)
+    settled_gaps(up, 90)
     rules = [rule for _, rule in alerts(up)]
     assert rules.count("delisting") >= 1 and rules.count("listing") >= 1, alerts(up)
     assert len({market for market, _ in alerts(up)}) >= 1
