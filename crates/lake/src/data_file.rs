@@ -10,6 +10,7 @@ mod file;
 mod gather;
 mod growing;
 mod keyed;
+mod page_ends;
 mod statistics;
 mod value;
 
@@ -140,6 +141,7 @@ impl DataFileWriter {
             row_group_rows: (ROW_GROUP_BYTES_TARGET / row_bytes).clamp(1, ROW_GROUP_ROWS_MAX),
             chunk_rows,
             page_rows: file::PAGE_ROWS,
+            sorted_by: None,
             zstd_level: file::ZSTD_LEVEL,
         };
         let mut messages = Vec::new();

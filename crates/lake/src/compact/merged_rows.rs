@@ -19,8 +19,10 @@ use paimon::spec::DataFileMeta;
 use paimon::table::TableWrite;
 use std::time::Instant;
 
-/// Rows that are sorted at a time, as the tail would have them.
-const STRETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rows that are sorted at a time, as the tail would have them: the more, the more of a market's are side by side.
+const STRETCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The same with columns of lists, which the crate's writer holds as much of again: an order book is 2 to 4 KB.
+const NESTED_STRETCH_BYTES_MAX: usize = STRETCH_BYTES_MAX / 2;
 /// Rows that are read at a time: of order books a thousand are a megabyte, and another while they are decoded.
 const READ_ROWS: &str = "1024";
 /// Of a page of a merged file: a market has some hundreds of a stretch's rows.
@@ -48,7 +50,9 @@ impl Compactor {
         let failed = || self.committer.failed("merge files");
         let table = table.copy_with_options([("read.batch-size".to_owned(), READ_ROWS.to_owned())].into());
         let read = table.new_read_builder().new_read().map_err(failed())?;
-        let mut stretches = Stretches::new(STRETCH_BYTES_MAX, self.writer.sort_columns.first().copied());
+        let has_lists = self.writer.schema.fields().iter().any(|field| field.data_type().is_nested());
+        let stretch_bytes = if has_lists { NESTED_STRETCH_BYTES_MAX } else { STRETCH_BYTES_MAX };
+        let mut stretches = Stretches::new(stretch_bytes, self.writer.sort_columns.first().copied());
         let (mut output, bytes) = (None, bytes_of(&group.files));
         let mut began = Instant::now();
         let mut rest = || {
@@ -116,7 +120,8 @@ impl Compactor {
         let is_dense = i64::try_from(bytes).is_ok_and(|bytes| bytes >= DENSE_BYTES_MIN);
         if let Some(direct) = &self.writer.direct {
             let zstd_level = if is_dense { DENSE_LEVEL } else { LEVEL };
-            let layout = GrowingLayout { without_dictionary: &plain, page_rows: PAGE_ROWS, zstd_level };
+            let sorted_by = self.writer.sort_columns.first().copied();
+            let layout = GrowingLayout { without_dictionary: &plain, page_rows: PAGE_ROWS, sorted_by, zstd_level };
             if let Some(file) = direct.start(batches, order, layout).await? {
                 return Ok(Output::Ours(Box::new(file)));
             }

@@ -49,16 +49,16 @@ pub(super) type Chunk = (Bytes, ColumnCloseResult);
 
 /// How a column is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ColumnLayout {
+pub(super) struct ColumnLayout<'a> {
     pub(super) wants_dictionary: bool,
-    /// Of a page at most.
-    pub(super) page_rows: usize,
+    /// Row numbers; a page of large values ends before.
+    pub(super) page_ends: &'a [usize],
 }
 
 pub(super) fn encode<V: Values>(
     column: &Column<V>,
     description: &ColumnDescPtr,
-    layout: ColumnLayout,
+    layout: ColumnLayout<'_>,
     compressor: &mut Compressor<'_>,
 ) -> Result<Chunk> {
     if description.max_def_level() == 0 && column.valid.as_ref().is_some_and(|valid| valid.contains(&false)) {
@@ -72,16 +72,20 @@ pub(super) fn encode<V: Values>(
     if let Some(dictionary) = &dictionary {
         pages.put_dictionary(dictionary)?;
     }
-    let full_pages = if dictionary.is_none() { plain_bytes.div_ceil(PAGE_BYTES_TARGET) } else { 0 };
-    let page_count = column.rows().div_ceil(layout.page_rows).max(full_pages).max(1);
-    let page_rows = column.rows().div_ceil(page_count).max(1);
-    let mut values = 0..0;
-    for start in (0..column.rows()).step_by(page_rows) {
-        let rows = start..column.rows().min(start + page_rows);
-        let valid = column.valid.as_ref().map(|valid| &valid[rows.clone()]);
-        let count = valid.map_or(rows.len(), |valid| valid.iter().filter(|is_valid| **is_valid).count());
-        values = values.end..values.end + count;
-        pages.put_data(column, dictionary.as_ref(), valid, values.clone(), rows.len())?;
+    let page_rows_max = match (&dictionary, plain_bytes) {
+        (Some(_), _) | (None, 0) => usize::MAX,
+        (None, bytes) => (PAGE_BYTES_TARGET * column.rows() / bytes).max(1),
+    };
+    let (mut values, mut start) = (0..0, 0);
+    for end in layout.page_ends {
+        while start < *end {
+            let rows = start..(*end).min(start.saturating_add(page_rows_max));
+            start = rows.end;
+            let valid = column.valid.as_ref().map(|valid| &valid[rows.clone()]);
+            let count = valid.map_or(rows.len(), |valid| valid.iter().filter(|is_valid| **is_valid).count());
+            values = values.end..values.end + count;
+            pages.put_data(column, dictionary.as_ref(), valid, values.clone(), rows.len())?;
+        }
     }
     let close = pages.close(&column.kind)?;
     Ok((sink.into_inner()?.into(), close))
@@ -207,10 +211,7 @@ impl<'a, 'c, V: Values> Pages<'a, 'c, V> {
                 put_hybrid(&mut page, bits, &dictionary.numbers[values.clone()]);
                 Encoding::RLE_DICTIONARY
             }
-            None => {
-                column.values[values.clone()].iter().for_each(|value| column.kind.put(*value, &mut page));
-                Encoding::PLAIN
-            }
+            None => column.kind.put_all(&column.values[values.clone()], &mut page),
         };
         let nulls = rows - values.len();
         match bounds(&column.kind, &column.values[values]) {

@@ -60,10 +60,11 @@ mod tests {
 
     #[test]
     fn each_value_has_one_number() {
+        let longs = Longs { as_differences: false };
         let mut distinct = Distinct::new();
         for round in 0..2 {
             for n in 0..10_000_i64 {
-                assert_eq!(distinct.number(&Longs, n * n * 1_000), n as u32, "round {round}");
+                assert_eq!(distinct.number(&longs, n * n * 1_000), n as u32, "round {round}");
             }
         }
         assert_eq!(distinct.values().len(), 10_000);

@@ -5,6 +5,7 @@
 
 use super::chunk::{self, Chunk, ColumnLayout};
 use super::gather::{Gathered, can_gather, gather};
+use super::page_ends::page_ends;
 use crate::pack::PackedBatch;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -43,6 +44,8 @@ pub(crate) struct FileLayout<'a> {
     pub(crate) chunk_rows: usize,
     /// Of a page at most.
     pub(crate) page_rows: usize,
+    /// A text, for whose many rows a page ends ([`page_ends`]).
+    pub(crate) sorted_by: Option<usize>,
     pub(crate) zstd_level: i32,
 }
 
@@ -67,6 +70,7 @@ pub(crate) struct FileEncoder {
     plain: HashSet<String>,
     chunk_rows: usize,
     page_rows: usize,
+    sorted_by: Option<usize>,
     file: SerializedFileWriter<Vec<u8>>,
     factory: ArrowRowGroupWriterFactory,
     compressor: Compressor<'static>,
@@ -92,6 +96,7 @@ impl FileEncoder {
             plain: layout.without_dictionary.iter().cloned().collect(),
             chunk_rows: layout.chunk_rows.max(1),
             page_rows: layout.page_rows.max(1),
+            sorted_by: layout.sorted_by,
             file,
             factory,
             compressor: Compressor::new(layout.zstd_level)?,
@@ -110,6 +115,7 @@ impl FileEncoder {
         let mut writers = self.factory.create_column_writers(self.groups)?;
         self.groups += 1;
         columns.write_others(&self.file_schema, self.chunk_rows, batches, rows, &mut writers)?;
+        let page_ends = page_ends(batches, rows, self.sorted_by, self.page_rows);
         let mut writers = writers.into_iter();
         let mut group = self.file.next_row_group()?;
         for (field, column) in columns.all.iter().enumerate() {
@@ -124,7 +130,7 @@ impl FileEncoder {
                     drop(own.collect::<Vec<_>>());
                     let layout = ColumnLayout {
                         wants_dictionary: !self.plain.contains(self.file_schema.field(field).name()),
-                        page_rows: self.page_rows,
+                        page_ends: &page_ends,
                     };
                     let chunk = encode_column(&column.description, parts, rows, layout, &mut self.compressor)?;
                     group.append_column(&chunk.0, chunk.1)?;
@@ -153,7 +159,7 @@ fn encode_column(
     description: &ColumnDescPtr,
     parts: &[&ArrayRef],
     rows: &[(usize, usize)],
-    layout: ColumnLayout,
+    layout: ColumnLayout<'_>,
     compressor: &mut Compressor<'_>,
 ) -> Result<Chunk> {
     match gather(description, parts, rows, layout.wants_dictionary) {

@@ -9,7 +9,7 @@ use arrow::datatypes::{
     TimestampMillisecondType,
 };
 use hashbrown::HashMap;
-use parquet::basic::Type;
+use parquet::basic::{ConvertedType, Type};
 use parquet::schema::types::ColumnDescriptor;
 
 /// A column that [`chunk`](super::chunk) can encode.
@@ -55,7 +55,8 @@ pub(super) fn gather<'a>(
         Type::INT32 => ints(parts, rows).map(Gathered::Ints),
         Type::INT64 => {
             let parts: Vec<Part<'a, i64>> = parts.iter().map(|part| longs(part)).collect::<Option<_>>()?;
-            Some(Gathered::Longs(column(Longs, &parts, rows, |value| value)))
+            let as_differences = description.converted_type() != ConvertedType::DECIMAL;
+            Some(Gathered::Longs(column(Longs { as_differences }, &parts, rows, |value| value)))
         }
         Type::FIXED_LEN_BYTE_ARRAY if parts.iter().all(is_long) => {
             let parts: Vec<Part<'a, i64>> = parts.iter().map(|part| longs(part)).collect::<Option<_>>()?;

@@ -17,6 +17,8 @@ pub(crate) struct GrowingLayout<'a> {
     pub(crate) without_dictionary: &'a [String],
     /// Of a page at most.
     pub(crate) page_rows: usize,
+    /// The column that rows are sorted by first.
+    pub(crate) sorted_by: Option<usize>,
     pub(crate) zstd_level: i32,
 }
 
@@ -50,6 +52,7 @@ impl DataFileWriter {
             row_bytes: 0,
             chunk_rows: CHUNK_ROWS,
             page_rows: layout.page_rows,
+            sorted_by: layout.sorted_by,
             zstd_level: layout.zstd_level,
         };
         let encoder = FileEncoder::new(&layout, 0).map_err(self.cannot_encode())?;

@@ -82,6 +82,7 @@ fn same_as_the_crate(batches: &[RecordBatch], order: &[(usize, usize)], row_grou
         row_bytes: 100,
         chunk_rows: 300,
         page_rows: file::PAGE_ROWS,
+        sorted_by: None,
         zstd_level: file::ZSTD_LEVEL,
     };
     let (file, described) = encode(&layout, &packed.iter().collect::<Vec<_>>(), order).unwrap();
@@ -171,6 +172,7 @@ fn row_groups_one_after_the_other_in_small_pages() {
         row_bytes: 0,
         chunk_rows: 300,
         page_rows: 128,
+        sorted_by: Some(0),
         zstd_level: 9,
     };
     let order: Vec<(usize, usize)> = (0..1_000).map(|row| (0, row)).collect();
@@ -204,6 +206,7 @@ fn a_null_in_a_column_without_them_is_refused() {
         row_bytes: 8,
         chunk_rows: 10,
         page_rows: file::PAGE_ROWS,
+        sorted_by: None,
         zstd_level: file::ZSTD_LEVEL,
     };
     assert!(encode(&layout, &[&packed.unwrap()], &[(0, 0), (0, 1)]).is_err());

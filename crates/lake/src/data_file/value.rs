@@ -1,5 +1,7 @@
 //! Values of a column as this writer handles them: numbers, or numbers that stand for texts. Pure.
 
+use super::encoding::put_deltas;
+use parquet::basic::Encoding;
 use std::cmp::Ordering;
 
 /// What a column's pages are made of.
@@ -15,6 +17,12 @@ pub(super) trait Values {
     /// As Parquet's PLAIN encoding has it.
     fn put(&self, value: Self::Value, out: &mut Vec<u8>);
 
+    /// A page without a dictionary.
+    fn put_all(&self, values: &[Self::Value], out: &mut Vec<u8>) -> Encoding {
+        values.iter().for_each(|value| self.put(*value, out));
+        Encoding::PLAIN
+    }
+
     /// As statistics have it.
     fn bytes(&self, value: Self::Value) -> Vec<u8> {
         let mut out = Vec::new();
@@ -24,7 +32,10 @@ pub(super) trait Values {
 }
 
 /// INT64, which also holds instants and decimals of up to 18 digits.
-pub(super) struct Longs;
+pub(super) struct Longs {
+    /// Instants and ids, of which each is near the one before.
+    pub(super) as_differences: bool,
+}
 
 impl Values for Longs {
     type Value = i64;
@@ -39,6 +50,15 @@ impl Values for Longs {
 
     fn put(&self, value: i64, out: &mut Vec<u8>) {
         out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn put_all(&self, values: &[i64], out: &mut Vec<u8>) -> Encoding {
+        if !self.as_differences {
+            values.iter().for_each(|value| self.put(*value, out));
+            return Encoding::PLAIN;
+        }
+        put_deltas(out, values);
+        Encoding::DELTA_BINARY_PACKED
     }
 }
 
