@@ -1,6 +1,7 @@
 //! Live SQL: sessions in which every table is pinned to one moment, committed rows and live rows together.
 
 mod audit;
+mod doubles;
 mod early_rows;
 mod first_last;
 mod narrowing;

@@ -1,5 +1,6 @@
 //! The query service: one runtime and one set of functions for all, one pinned catalog for each statement.
 
+use super::doubles::FastDoubles;
 use super::early_rows::EarlyRows;
 use super::tables::PinnedTables;
 use arrow::array::AsArray;
@@ -58,6 +59,7 @@ impl QueryService {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_optimizer_rule(Arc::new(FastDoubles::new()))
             .with_physical_optimizer_rule(Arc::new(EarlyRows))
             .build();
         let utc: Tz = crate::types::UTC.parse().map_err(DataFusionError::from)?;

@@ -94,6 +94,32 @@ async fn the_first_rows_of_an_order_are_found_without_the_other_files() {
     assert!(plan.iter().any(|row| row.contains("LakeScan") && row.contains("narrowed")), "{plan:#?}");
 }
 
+/// A decimal as a double by 64-bit arithmetic: under the names and in the nodes that a cast would be.
+#[tokio::test]
+async fn a_decimal_is_a_double_under_the_same_name() {
+    let (_folder, table, service) = served_table("trade", &[]).await;
+    apply(&table, &[("a", 3, RowKind::Insert), ("a", 4, RowKind::Insert), ("b", 5, RowKind::Insert)]);
+    let price = "CAST(CAST(close AS DECIMAL(20, 8)) / 8 AS DOUBLE)";
+    let sums = format!("SELECT market, sum({price} * 2) FROM trade WHERE {price} > 0.4 GROUP BY market ORDER BY 2");
+    assert_eq!(rows(&service, &sums).await, ["a 1.0", "b 1.25"]);
+    assert_eq!(rows(&service, &format!("SELECT {price} FROM trade ORDER BY 1 LIMIT 1")).await, ["0.375"]);
+    let plan = rows(&service, &format!("EXPLAIN {sums}")).await.concat();
+    let of = |node: &str| plan.lines().find(|line| line.contains(node)).expect(node).to_owned();
+    assert!(plan.contains("decimal_to_double("), "{plan}");
+    assert!(!of("FilterExec").contains("decimal_to_double"), "{plan}");
+    let columns = |sql: &str| {
+        let sql = sql.to_owned();
+        let session = service.session().expect("a session");
+        async move { session.sql(&sql).await.expect("a plan").schema().field(0).name().clone() }
+    };
+    let named = columns(&format!("SELECT {price} FROM trade")).await;
+    assert!(named.ends_with("/ Int64(8)"), "{named}");
+    assert_eq!(
+        rows(&service, &format!("SELECT \"{named}\" FROM (SELECT {price} FROM trade) WHERE \"{named}\" > 0.6")).await,
+        ["0.625"]
+    );
+}
+
 #[tokio::test]
 async fn a_key_is_there_once_and_as_its_last_change_left_it() {
     use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
