@@ -7,6 +7,7 @@
 //! A frame is durable when the flush after it returned. If the process dies before, the frame is lost like one that was
 //! on the wire: the gap of the restart begins before it, and repair asks for it again.
 
+pub mod event_log;
 pub mod gap_log;
 pub mod holes;
 pub mod listing_log;
@@ -18,9 +19,8 @@ pub use trade_index::TradeSaver;
 use crate::repair::Repairable;
 use crate::up::PARTITIONS;
 use bytes::Bytes;
-use hoga_engine::dead_letter::DeadLetter;
 use hoga_engine::stats::Counter;
-use hoga_log::{Log, LogError, Record, partition_for_key};
+use hoga_log::{Log, LogError, Record};
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_model::{Market, StreamKind};
 use hoga_upbit::frame::{Event, Message, read_frame};
@@ -160,7 +160,7 @@ impl Collector {
         read_frame(frame, &mut messages);
         for message in messages.drain(..) {
             match message {
-                Message::Event(event) => self.accept_event(event, recv_ms),
+                Message::Event(event) => self.accept_event(&event, recv_ms),
                 Message::Status => self.stats.control.add(1),
                 // the session ends itself on a refusal; a recording goes on
                 Message::Error { name, message } => {
@@ -206,10 +206,10 @@ impl Collector {
         Ok(())
     }
 
-    fn accept_event(&mut self, event: Event, recv_ms: i64) {
+    fn accept_event(&mut self, event: &Event, recv_ms: i64) {
         let stats = &self.stats.streams[event.kind as usize];
         stats.note(event.value.len() as u64, recv_ms);
-        let changed = self.holes.heard(&event, recv_ms);
+        let changed = self.holes.heard(event, recv_ms);
         self.note_gaps(&changed, recv_ms);
         let stats = &self.stats.streams[event.kind as usize];
         if let Some(id) = event.sequential_id
@@ -221,10 +221,8 @@ impl Collector {
         self.push(event, recv_ms);
     }
 
-    fn push(&mut self, event: Event, recv_ms: i64) {
-        let key = Bytes::copy_from_slice(event.market.as_str().as_bytes());
-        let partition = partition_for_key(&key, PARTITIONS);
-        let record = Record { key: Some(key), value: event.value, timestamp_ms: recv_ms, headers: Vec::new() };
+    fn push(&mut self, event: &Event, recv_ms: i64) {
+        let (partition, record) = event_log::record(event, recv_ms);
         self.waiting_records += 1;
         self.waiting_bytes += bytes_of(&record);
         self.waiting[event.kind as usize * PARTITIONS as usize + partition as usize].push(record);
@@ -233,9 +231,7 @@ impl Collector {
     fn accept_dead(&mut self, value: Bytes, reason: String, recv_ms: i64) {
         tracing::warn!(reason, "a frame became a dead letter");
         self.stats.dead_letters.add(1);
-        let letter =
-            DeadLetter { key: None, value, timestamp_ms: recv_ms, reason, stage: "collect".into(), source: None };
-        let record = letter.into_record();
+        let record = event_log::dead_letter(value, reason, recv_ms);
         self.waiting_records += 1;
         self.waiting_bytes += bytes_of(&record);
         self.letters.push(record);
@@ -260,7 +256,7 @@ impl Repairable for Collector {
         for trade in trades {
             if self.trades.insert(&trade.event.market, trade.sequential_id) {
                 repaired.push(trade.executed_ms);
-                self.push(trade.event, recv_ms);
+                self.push(&trade.event, recv_ms);
             }
         }
         self.flush()?;

@@ -2,12 +2,9 @@
 
 use super::hearing::{Hearing, Missed};
 use super::intake;
-use crate::collector::{CollectError, CollectorStats, Holes, Note, gap_log, listing_log};
+use crate::collector::{CollectError, CollectorStats, Holes, Note, event_log, gap_log, listing_log};
 use crate::repair::Repairable;
-use crate::up::PARTITIONS;
-use bytes::Bytes;
-use hoga_engine::dead_letter::DeadLetter;
-use hoga_log::{Record, partition_for_key};
+use hoga_log::Record;
 use hoga_model::Market;
 use hoga_model::market::{DEAD_LETTER_TOPIC, GAP_TOPIC, MARKET_TOPIC};
 use hoga_upbit::gap::{Cause, Gap};
@@ -173,22 +170,11 @@ pub fn batches(waiting: &[Waiting]) -> BTreeMap<(&'static str, u32), Vec<Record>
         let (place, record) = match waiting {
             Waiting::Record { topic, partition, record } => ((*topic, *partition), record.clone()),
             Waiting::Event(Received { recv_ms, what: What::Event(event) }) => {
-                let key = Bytes::copy_from_slice(event.market.as_str().as_bytes());
-                let partition = partition_for_key(&key, PARTITIONS);
-                let record =
-                    Record { key: Some(key), value: event.value.clone(), timestamp_ms: *recv_ms, headers: Vec::new() };
+                let (partition, record) = event_log::record(event, *recv_ms);
                 ((event.kind.topic(), partition), record)
             }
             Waiting::Event(Received { recv_ms, what: What::Dead { value, reason } }) => {
-                let letter = DeadLetter {
-                    key: None,
-                    value: value.clone(),
-                    timestamp_ms: *recv_ms,
-                    reason: reason.clone(),
-                    stage: "collect".into(),
-                    source: None,
-                };
-                ((DEAD_LETTER_TOPIC, 0), letter.into_record())
+                ((DEAD_LETTER_TOPIC, 0), event_log::dead_letter(value.clone(), reason.clone(), *recv_ms))
             }
         };
         batches.entry(place).or_default().push(record);
@@ -199,6 +185,9 @@ pub fn batches(waiting: &[Waiting]) -> BTreeMap<(&'static str, u32), Vec<Record>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::up::PARTITIONS;
+    use bytes::Bytes;
+    use hoga_log::partition_for_key;
     use hoga_upbit::frame::{Message, read_frame};
 
     #[test]
