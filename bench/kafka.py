@@ -2,9 +2,9 @@
 """Kafka's own perf tools against `hoga up` and one real Kafka node, one after the other, on the same machine with the same arguments.
 
 Prints messages a second, how many cores the tool itself kept busy while it ran (where that is nearly all there are, the client is the limit, whatever the server does), the server's
-CPU seconds (and the user part), its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
+CPU seconds (and the user part), how fast kcat reads the same topic (a C client, with its start: fewer messages say less), its memory (all of it, and RssAnon: without the pages of files, which for a server is mostly its
 program and, in Kafka's case, mapped indexes), and end-to-end latency of both, and their ratios. Nothing passes or fails.
-Needs Java and Maven (`scripts/peers/kafka install`).    bench/kafka.py [--messages N] [--rounds N]
+Needs Java, Maven (`scripts/peers/kafka install`) and kcat.    bench/kafka.py [--messages N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -62,11 +62,21 @@ def measure(server: Server, messages: int, topic: str, codec: str) -> dict[str, 
     consumed = float(row["fetch.nMsg.sec"])
     consumer_cores = consumer.cores()
     after, memory = cpu_times(server.pid), memory_mb(server.pid)
+    by_kcat = messages / kcat_seconds(server, topic)
     return {
         "produce msg/s": produced, "producer's cores": producer_cores, **cpu("produce", before, middle),
         "consume msg/s": consumed, "consumer's cores": consumer_cores, **cpu("consume", middle, after),
-        "RSS MB": memory["VmRSS"], "RssAnon MB": memory["RssAnon"],
+        "consume by kcat msg/s": by_kcat, "RSS MB": memory["VmRSS"], "RssAnon MB": memory["RssAnon"],
     }  # fmt: skip
+
+
+def kcat_seconds(server: Server, topic: str) -> float:
+    """A client that does less with a message than Java's: from its start until it has seen all."""
+    # by default it waits half a second at the end of each partition, and while it has 100,000 messages it asks for no more
+    settings = ["-X", "fetch.wait.max.ms=5", "-X", "queued.min.messages=1000000"]
+    began = time.monotonic()
+    subprocess.run(["kcat", "-b", server.bootstrap, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "", *settings], check=True)
+    return time.monotonic() - began
 
 
 class ClientTime:
