@@ -44,15 +44,20 @@ fn put_packed(out: &mut Vec<u8>, bits: u32, values: &[u32]) {
     }
     let groups = values.len().div_ceil(GROUP);
     put_varint(out, groups << 1 | 1);
-    let end = out.len() + groups * bits as usize;
+    put_bits(out, bits, groups * GROUP, values.iter().map(|value| u64::from(*value)));
+}
+
+/// `values` side by side, and zeros up to `count`, which is a multiple of eight.
+fn put_bits(out: &mut Vec<u8>, bits: u32, count: usize, values: impl Iterator<Item = u64>) {
+    let end = out.len() + count / 8 * bits as usize;
     let (mut waiting, mut waiting_bits) = (0_u64, 0);
     for value in values {
-        waiting |= u64::from(*value) << waiting_bits;
+        waiting |= value << waiting_bits;
         waiting_bits += bits;
-        if waiting_bits >= 32 {
-            out.extend_from_slice(&(waiting as u32).to_le_bytes());
-            waiting >>= 32;
-            waiting_bits -= 32;
+        if waiting_bits >= u64::BITS {
+            out.extend_from_slice(&waiting.to_le_bytes());
+            waiting_bits -= u64::BITS;
+            waiting = value.checked_shr(bits - waiting_bits).unwrap_or(0); // what of it did not fit
         }
     }
     out.extend_from_slice(&waiting.to_le_bytes()[..waiting_bits.div_ceil(8) as usize]);
@@ -82,26 +87,9 @@ pub(super) fn put_deltas(out: &mut Vec<u8>, values: &[i64]) {
         for (part, deltas) in deltas.chunks(BLOCK_PART).enumerate() {
             let bits = u64::BITS - deltas.iter().map(above).fold(0, |all, delta| all | delta).leading_zeros();
             out[widths + part] = bits as u8;
-            put_part(out, bits, deltas.iter().map(above));
+            put_bits(out, bits, BLOCK_PART, deltas.iter().map(above));
         }
     }
-}
-
-/// A whole part of a block; what it lacks is zeros.
-fn put_part(out: &mut Vec<u8>, bits: u32, values: impl Iterator<Item = u64>) {
-    let end = out.len() + BLOCK_PART * bits as usize / 8;
-    let (mut waiting, mut waiting_bits) = (0_u128, 0);
-    for value in values {
-        waiting |= u128::from(value) << waiting_bits;
-        waiting_bits += bits;
-        if waiting_bits >= 64 {
-            out.extend_from_slice(&(waiting as u64).to_le_bytes());
-            waiting >>= 64;
-            waiting_bits -= 64;
-        }
-    }
-    out.extend_from_slice(&waiting.to_le_bytes()[..waiting_bits.div_ceil(8) as usize]);
-    out.resize(end, 0);
 }
 
 fn put_zigzag(out: &mut Vec<u8>, value: i64) {
