@@ -1,5 +1,5 @@
 //! CAST of a decimal to DOUBLE by 64-bit arithmetic, where the decimal fits: prices and volumes do. The values are those of Arrow's own cast, which
-//! converts 128 bits each time, twice as long as it takes to add the result up.
+//! converts 128 bits each time.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type};
