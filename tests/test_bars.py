@@ -17,6 +17,7 @@ from decimal import Decimal
 import pytest
 from confluent_kafka import Producer
 from fake_exchange import FakeExchange, trade
+from faulty_exchange import settled_gaps
 from harness import Stage, Up, librdkafka, wait_for
 from truth import BAR_COLUMNS, BAR_SECONDS, Trade, Trades, bar_differences, bars_from_sql, bars_of, differences, from_sql, read_truth
 
@@ -196,8 +197,7 @@ def test_bars_of_an_exchange_that_misbehaves(stage: Stage, seed: int):
     found = lambda: {key: each for key, each in from_sql(up).items() if key[0] != "KRW-END"}
     wait_for(lambda: len(found()) == len(truth), f"{len(truth)} trades", 240, every_s=0.5)
     assert not differences(found(), truth)
-    unsettled = "SELECT count(*) FROM upbit.gap WHERE state IN ('open', 'pending')"
-    wait_for(lambda: up.query(unsettled)[0][0] == 0, "every gap to be settled", 240, every_s=0.5)
+    settled_gaps(up)
 
     def wrong() -> str:
         texts = []
